@@ -1,0 +1,17 @@
+// save and resurrect: the list of apps on disk, spec only. Blocking: call on the pool.
+#pragma once
+
+#include <string>
+
+#include "core/base/result.h"
+#include "core/model/value.h"
+
+namespace tend::journal {
+
+// Replaces `path` atomically: temporary file in the same folder (0600), fsync, the former one kept as `path`.bak, rename,
+// fsync of the folder. On any error the old file is untouched. `apps` is a list; the file is {"version": 1, "apps": […]}.
+Status save_dump(const std::string& path, const Value& apps);
+// Reads `path`, or `path`.bak when it is missing or damaged. Error names both and why.
+Result<Value> load_dump(const std::string& path);
+
+}  // namespace tend::journal

@@ -1,0 +1,87 @@
+// Durable state, two kinds (settled 3). Wanted: append-only checksummed records in the home, written by a pool thread and
+// acknowledged after the write. Volatile: a memfd that the keeper holds, one slot per instance.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/base/log.h"
+#include "core/base/result.h"
+#include "core/base/unique_fd.h"
+#include "core/lifecycle/instance_machine.h"
+#include "core/loop/loop.h"
+#include "core/model/value.h"
+
+namespace tend::journal {
+
+// One app instance as it is wanted. `body` is opaque here (the supervisor's map: spec, base env, slot …).
+struct Record {
+  uint32_t id = 0;
+  Value body;  // null: the instance was deleted
+};
+
+class Journal {
+ public:
+  // Reads what is there. A torn or damaged tail is cut off at the last good record, with a warning. A record of an unknown
+  // kind or a file of a newer version is an error (touch nothing). Another boot id: the records are returned with same_boot false.
+  struct Loaded {
+    std::vector<Record> records;  // the last body of each id, ascending, deleted ones left out
+    uint32_t next_id = 0;         // one above the highest id ever used while any exists
+    bool same_boot = true;
+  };
+  static Result<Loaded> load(const std::string& path, const std::string& boot_id);
+
+  Journal(loop::Loop& loop, Log& log, std::string path, std::string boot_id);
+  ~Journal();  // waits for the write in flight
+  Journal(const Journal&) = delete;
+  Journal& operator=(const Journal&) = delete;
+
+  // Appends; calls done(true) on the loop once write(2) succeeded (no fsync), done(false) if the disk refused; then it is
+  // retried every 2 s and durable() is false meanwhile. Order is kept. Consecutive appends share one write.
+  void append(std::vector<Record> records, std::function<void(bool)> done);
+  bool durable() const;
+
+ private:
+  struct Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+std::string current_boot_id();
+
+// The volatile slots. A slot holds two copies and the number of the valid one, so that a kill at any instruction leaves the
+// old or the new one. Fixed layout with a version; REQUIRES: one writer.
+struct Slot {
+  uint32_t id = 0;
+  int32_t pid = 0;               // of the current or last process
+  lifecycle::State state;
+  int64_t created_wall = -1;     // ms since the epoch; -1 none
+  int64_t spawned_wall = 0;
+  int64_t exited_wall = 0;
+  uint64_t dropped_log_bytes = 0;
+  char cause_text[96] = {};      // "user root: restart api"; NUL-terminated
+  int64_t cause_wall = 0;
+};
+
+class SlotTable {
+ public:
+  static Result<SlotTable> create(uint32_t capacity = 1024);  // a fresh memfd, grows by itself
+  static Result<SlotTable> adopt(UniqueFd memfd);             // error: not ours, or another version
+  SlotTable(SlotTable&&) noexcept;
+  SlotTable& operator=(SlotTable&&) noexcept;
+  ~SlotTable();
+  int fd() const;                    // borrowed: for the keeper
+  void put(const Slot& slot);        // by slot.id; a new id takes a free slot
+  void erase(uint32_t id);
+  std::vector<Slot> all() const;
+  uint32_t next_spawn_floor() const; // reserved, 0
+
+ private:
+  struct Impl;
+  explicit SlotTable(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace tend::journal

@@ -1,0 +1,91 @@
+// What a user asked for: one app, as plain data. The initialiser of a field is the option's default; the table
+// in options.cpp gives each field its names, its check and its help. Paths are absolute once config/ resolved it.
+#pragma once
+
+#include <bitset>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/base/units.h"
+#include "core/model/value.h"
+
+namespace tend {
+
+using StringList = std::vector<std::string>;
+using IntList = std::vector<int64_t>;
+using Env = std::vector<std::pair<std::string, std::string>>;  // order kept, names unique
+
+struct AppSpec {
+  // What to run
+  std::string name;
+  std::string name_space = "default";
+  std::string script;        // as written until resolved; then absolute (pm_exec_path)
+  StringList args;
+  std::string cwd;           // absolute once resolved
+  std::string interpreter;   // "none", or what to run the script with ("node", "bash", an absolute path)
+  StringList node_args;      // between interpreter and script
+  std::string exec_mode;     // "fork" | "cluster"; empty until resolved
+  int64_t instances = 1;     // resolved count, >= 1
+  Env env;                   // the file's env with env_<name> laid over it
+  StringList filter_env;     // inherited names that contain one of these are dropped
+  std::string env_file;      // dotenv file read at each start; empty: none
+  bool inherit_env = true;
+  std::string instance_var = "NODE_APP_INSTANCE";
+  std::string increment_var;
+  bool autostart = true;
+  std::string uid;           // name or number; empty: the daemon's
+  std::string gid;
+  int64_t umask = -1;        // -1: inherited
+  int64_t nice = 0;
+  int64_t nofile = 0;        // RLIMIT_NOFILE; 0: the caller's
+  // When to restart, how to stop
+  bool autorestart = true;
+  Millis min_uptime{1000};
+  int64_t max_restarts = 16;
+  Millis restart_delay{0};
+  Millis exp_backoff_restart_delay{0};
+  IntList stop_exit_codes;
+  std::string cron_restart;
+  Bytes max_memory_restart{0};  // 0: no limit
+  Millis kill_timeout{1600};
+  std::string kill_signal = "SIGINT";
+  bool treekill = true;
+  bool shutdown_with_message = false;
+  bool wait_ready = false;
+  Millis listen_timeout{3000};
+  std::string ready_timeout = "fail";  // "fail" | "online": what the end of listen_timeout means
+  // Logs
+  std::string out_file;      // absolute once resolved, without instance number; "/dev/null": drop
+  std::string error_file;
+  std::string log_file;      // combined; empty: none
+  std::string pid_file;
+  bool merge_logs = false;
+  bool time = false;
+  std::string log_date_format;
+  std::string log_type;      // "" raw | "json"
+  bool disable_logs = false;
+  // Accepted, kept and shown; acted upon by later work or by nobody
+  Value watch = false;       // bool or list of paths
+  StringList ignore_watch;
+  Value watch_options;
+  Millis watch_delay{0};
+  bool vizion = true;
+  bool pmx = true;
+  bool automation = true;
+  bool source_map_support = false;
+  bool disable_source_map_support = false;
+  bool force = false;
+  int64_t port = 0;
+  Value post_update;
+  bool append_env_to_name = false;
+  bool trace = false;
+  bool deep_monitoring = false;
+  Value extra;               // other keys that PM2 keeps in its record (env_file, env_<name>), a map
+
+  // Which rows of the option table were given by the user (index into options()); defaults are not.
+  std::bitset<128> given;
+};
+
+}  // namespace tend

@@ -1,0 +1,21 @@
+// Where one daemon keeps its things (settled: $TEND_HOME else ~/.tend; as pm2: $PM2_HOME else ~/.pm2). Pure names.
+#pragma once
+
+#include <string>
+
+namespace tend {
+
+struct Home {
+  std::string dir;  // absolute, no trailing slash
+  bool pm2 = false;  // the layout of compat.md section 6 for dump and log names
+
+  std::string socket() const { return dir + "/tend.sock"; }
+  std::string lock() const { return dir + "/lock"; }
+  std::string daemon_log() const { return dir + (pm2 ? "/pm2.log" : "/tend.log"); }
+  std::string journal() const { return dir + "/journal"; }
+  std::string dump() const { return dir + (pm2 ? "/dump.pm2" : "/dump.json"); }
+  std::string logs() const { return dir + "/logs"; }
+  std::string pids() const { return dir + "/pids"; }
+};
+
+}  // namespace tend

@@ -1,0 +1,53 @@
+// Which processes belong to an app, and how to reach all of them. By cgroup v2 where one can be written (cgroup.kill),
+// else by a walk over /proc: ancestry from the main process, its session, and TEND_ID=<id>.<spawn> in the environment;
+// repeated until none is left (the keeper is a subreaper, so orphans stay findable).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/base/log.h"
+#include "core/base/result.h"
+#include "core/base/unique_fd.h"
+#include "core/loop/loop.h"
+
+namespace tend::tree {
+
+struct Member {
+  uint32_t id = 0;
+  uint32_t spawn = 0;
+  int main_pid = 0;  // 0: not running, or gone
+  friend auto operator<=>(const Member&, const Member&) = default;
+};
+
+class ProcessTree {
+ public:
+  // `keeper_pid`: the subreaper whose children strays become. `home` makes the cgroup's name unique to this daemon.
+  ProcessTree(loop::Loop& loop, Log& log, std::string home, int keeper_pid);
+  ~ProcessTree();
+  ProcessTree(const ProcessTree&) = delete;
+  ProcessTree& operator=(const ProcessTree&) = delete;
+
+  // The directory descriptor of a fresh cgroup for this process, for clone3; empty where there is no writable cgroup.
+  UniqueFd make_group(uint32_t id, uint32_t spawn);
+  // Sends `signal` once to each living process of the tree, deepest first, the main one last. Returns their pids.
+  std::vector<int> signal(const Member& m, int signal);
+  // SIGKILL to everything left.
+  void kill(const Member& m);
+  // Calls `gone` on the loop, never inside this call, once no process of the tree is alive; REQUIRES that the main
+  // process is dead and reaped or dying. `sweep`: SIGKILL whatever is found meanwhile. Waits on events, does not poll.
+  void await_empty(const Member& m, bool sweep, std::function<void()> gone);
+  // Forgets the wait and removes the (empty) cgroup.
+  void release(uint32_t id, uint32_t spawn);
+  // Pids of the tree now, deepest first.
+  std::vector<int> members(const Member& m) const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace tend::tree
