@@ -8,7 +8,8 @@
 //   any living phase --Restart--> stopping --TreeGone--> launching
 // A timer is armed for one spawn number; one that fires late carries an older number, or finds another phase, and
 // changes nothing. At most one timer per kind: Arm replaces. After Stop only Start, Restart (a person, cron, watch)
-// starts a process; never Exited, never a timer. The rules of restart are compat.md 4.3.
+// starts a process; never Exited, never a timer. The rules of restart are compat.md 4.3. Reports may be repeated (after an
+// adoption the keeper tells again what was not acknowledged): the repeat changes no state, and repeats what was asked.
 #pragma once
 
 #include <array>
@@ -30,7 +31,10 @@ struct State {
   Phase phase = Phase::stopped;
   bool wanted = false;
   bool exited = false;          // within stopping: the main process is gone, its tree is not yet
-  bool manual = false;          // within stopping: a restart was asked for (counters reset)
+  bool manual = false;          // within stopping, sweeping: a start was asked for (counters reset)
+  bool executed = false;        // the current process reported Spawned
+  bool fresh = false;           // the current process was asked for by a person: a failed exec is final
+  uint8_t kills = 0;            // within stopping: SIGKILLs sent so far (saturates at 2)
   Cause cause = Cause::none;    // of the last restart
   uint32_t spawn = 0;           // number of the current or last process; 0: never started
   uint32_t unstable = 0;        // exits in a row before min_uptime, inside the window
@@ -38,6 +42,7 @@ struct State {
   int32_t last_status = 0;      // wait status of the last exit
   bool has_exit = false;        // last_status is valid
   Millis since{0};              // monotonic: when the current process was spawned
+  Millis exited_at{-1};         // monotonic: when the current or last process exited; -1: it has not
   Millis created{-1};           // monotonic: first start or last manual restart; -1: none (after errored)
   Millis backoff{0};            // present exponential delay; 0: none yet
   Millis due{-1};               // monotonic: when the restart timer of `waiting` fires; -1: none
@@ -61,6 +66,9 @@ enum class Timer : uint8_t { ready, kill, restart, stable };
 inline constexpr int kTimerKinds = 4;
 inline constexpr Millis kStableAfter{30000};  // uptime that forgets the backoff (compat.md 4.3)
 inline constexpr Millis kMaxBackoff{15000};
+inline constexpr Millis kSpawnRetry{100};      // first delay after a failed exec, doubled by each unstable exit
+inline constexpr Millis kMinKillRepeat{100};   // between SIGKILLs, also with a kill time-out of 0
+inline constexpr int32_t kStatusUnknown = -1;  // Exited::status when the keeper was lost: no wait status has this value
 
 // Requests
 struct Start {};                                // by a person or resurrect
