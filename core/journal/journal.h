@@ -30,17 +30,19 @@ class Journal {
   struct Loaded {
     std::vector<Record> records;  // the last body of each id, ascending, deleted ones left out
     uint32_t next_id = 0;         // one above the highest id ever used while any exists
-    bool same_boot = true;
+    bool same_boot = true;      // also when there is no file
+    std::string warning;        // one line for the log; "" when the whole file was good
   };
   static Result<Loaded> load(const std::string& path, const std::string& boot_id);
 
   Journal(loop::Loop& loop, Log& log, std::string path, std::string boot_id);
-  ~Journal();  // waits for the write in flight
+  ~Journal();  // waits for the write in flight and writes what is queued; calls nobody
   Journal(const Journal&) = delete;
   Journal& operator=(const Journal&) = delete;
 
   // Appends; calls done(true) on the loop once write(2) succeeded (no fsync), done(false) if the disk refused; then it is
-  // retried every 2 s and durable() is false meanwhile. Order is kept. Consecutive appends share one write.
+  // retried every 2 s and durable() is false meanwhile. Order is kept. Consecutive appends share one write. The first append
+  // of another boot empties the file: what is to be kept of it is appended again.
   void append(std::vector<Record> records, std::function<void(bool)> done);
   bool durable() const;
 
@@ -73,7 +75,7 @@ class SlotTable {
   SlotTable& operator=(SlotTable&&) noexcept;
   ~SlotTable();
   int fd() const;                    // borrowed: for the keeper
-  void put(const Slot& slot);        // by slot.id; a new id takes a free slot
+  bool put(const Slot& slot);        // by slot.id; a new id takes a free slot; false: no memory to grow
   void erase(uint32_t id);
   std::vector<Slot> all() const;
   uint32_t next_spawn_floor() const; // reserved, 0

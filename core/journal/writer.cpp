@@ -1,0 +1,89 @@
+#include "core/journal/writer.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "core/journal/record.h"
+
+namespace tend::journal {
+namespace {
+
+constexpr uint64_t kSmall = 1u << 20;  // never compacted below
+constexpr uint64_t kWaste = 4;         // compacted when above this many times what is live
+
+uint64_t limit_for(uint64_t live) { return std::max(kSmall, live * kWaste); }
+
+}  // namespace
+
+Writer::Writer(std::string path, std::string boot_id)
+    : path_(std::move(path)), boot_id_(std::move(boot_id)) {}
+
+std::string Writer::take_warning() { return std::exchange(warning_, {}); }
+
+Status Writer::open() {
+  auto found = scan(path_);
+  if (!found) return tl::unexpected(found.error());
+  if (!found->damage.empty()) warning_ = found->damage;
+  // What an earlier boot wanted is not resumed (settled 4): this boot's file begins empty.
+  const bool ours = found->fd && found->boot_id.compare(0, 47, boot_id_, 0, 47) == 0;
+  if (!ours) found->entries.clear();
+  if (!ours || found->header_damaged) {
+    auto size = rewrite(path_, boot_id_, *found);
+    if (!size) return tl::unexpected(size.error());
+    found->good_size = found->live_size = *size;
+  }
+  UniqueFd fd(::open(path_.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW));
+  if (!fd) return fail_errno("open " + path_);
+  if (::ftruncate(fd.get(), static_cast<off_t>(found->good_size)) != 0)
+    return fail_errno("truncate " + path_);
+  fd_ = std::move(fd);
+  size_ = found->good_size;
+  check_at_ = limit_for(found->live_size);
+  return {};
+}
+
+void Writer::compact_if_due() {
+  if (size_ <= check_at_) return;
+  auto found = scan(path_);
+  if (!found || !found->damage.empty()) {
+    check_at_ = size_ * 2;  // appending still works: what is wrong is found at the next open
+    return;
+  }
+  check_at_ = limit_for(found->live_size);
+  if (size_ <= check_at_) return;
+  check_at_ = size_ * 2;  // if it fails (no space): not again at once
+  const auto size = rewrite(path_, boot_id_, *found);
+  if (!size) return;
+  fd_.reset();
+  size_ = *size;
+}
+
+Status Writer::append(std::string_view bytes) {
+  if (!fd_) {
+    if (auto ok = open(); !ok) return ok;
+  }
+  compact_if_due();
+  if (!fd_) {
+    if (auto ok = open(); !ok) return ok;
+  }
+  std::string_view rest = bytes;
+  while (!rest.empty()) {
+    const ssize_t n = ::write(fd_.get(), rest.data(), rest.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) {
+      const int code = errno;
+      // Opened anew for the retry: that checks the file, also when this cut did not succeed.
+      [[maybe_unused]] const int cut = ::ftruncate(fd_.get(), static_cast<off_t>(size_));
+      fd_.reset();
+      return fail_errno("write " + path_, code);
+    }
+    rest.remove_prefix(static_cast<std::size_t>(n));
+  }
+  size_ += bytes.size();
+  return {};
+}
+
+}  // namespace tend::journal
