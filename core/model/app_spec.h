@@ -27,6 +27,7 @@ struct AppSpec {
   std::string interpreter;   // "none", or what to run the script with ("node", "bash", an absolute path)
   StringList node_args;      // between interpreter and script
   std::string exec_mode;     // "fork" | "cluster"; empty until resolved
+  bool execute_command = false;  // forces fork
   int64_t instances = 1;     // resolved count, >= 1
   Env env;                   // the file's env with env_<name> laid over it
   StringList filter_env;     // inherited names that contain one of these are dropped
@@ -84,8 +85,10 @@ struct AppSpec {
   bool deep_monitoring = false;
   Value extra;               // other keys that PM2 keeps in its record (env_file, env_<name>), a map
 
-  // Which rows of the option table were given by the user (index into options()); defaults are not.
+  // Which rows of the option table (index into options()) the user gave, and which of the others config::resolve
+  // computed; the two are disjoint and defaults are in neither. Listings show what is given and some of the computed.
   std::bitset<128> given;
+  std::bitset<128> resolved;
 };
 
 }  // namespace tend

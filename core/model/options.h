@@ -24,8 +24,9 @@ struct OptionRow {
   std::string_view flag;         // "-i,--instances"; empty: files only. A bool's flag may be "--no-x" (sets false)
   std::string_view accepts;      // "fork|cluster", "0..1024"; empty: whatever the type takes. Check and error text
   std::string_view pm2_key;      // the name in jlist's pm2_env when it differs from `key`; empty: the same
-  std::string_view pm2_accepts;  // PM2's stricter type for files under the name pm2 ("string", "number", "boolean",
-                                 // "string|number", "list|string", …, or "/regex/hint"); empty: as tend
+  // PM2's stricter rule for files under the name pm2: types joined by '|' ("string" "number" "boolean" "list"
+  // "object"), then optionally ";min=N", then optionally "/regex/hint". Empty: any type.
+  std::string_view pm2_accepts;
   Slot slot;
   std::string_view help;         // one line
 };
@@ -48,7 +49,8 @@ tl::expected<void, Bad> assign(AppSpec& spec, const OptionRow& row, const Value&
 Value get(const AppSpec& spec, const OptionRow& row);  // assign(get(x)) is x; times and sizes as plain numbers
 std::string show(const AppSpec& spec, const OptionRow& row);  // for people: "10s", "1G", "a b"
 
-// The whole spec as a map, given options only, keyed by row key: RPC, journal and dump use this one form.
+// The whole spec as a map, keyed by row key: RPC, journal and dump use this one form. It holds what is given or
+// resolved, the list "resolved" of the keys that are not the user's, and the map "extra" unless empty.
 Value to_value(const AppSpec& spec);
 // Reads the form above back; unknown keys are ignored (a newer version wrote them). Error: a wrong value.
 Result<AppSpec> spec_from_value(const Value& v);
