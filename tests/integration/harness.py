@@ -1,6 +1,7 @@
 """Runs the real program in a home of its own, and proves afterwards that nothing of it is left.
 
-TEND_BIN        the program (default: build/release/cmd/tend of this checkout)
+TEND_PROGRAM    the program to run, whatever ctest says (bootstrap: the released one)
+TEND_BIN        the program of the build that runs the test (default: build/release/cmd/tend of this checkout)
 TEND_TEST_SCALE multiplies every time limit (sanitized builds are slow)
 """
 
@@ -19,7 +20,7 @@ import unittest
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-BIN = os.environ.get("TEND_BIN") or str(ROOT / "build/release/cmd/tend")
+BIN = os.environ.get("TEND_PROGRAM") or os.environ.get("TEND_BIN") or str(ROOT / "build/release/cmd/tend")
 SCALE = float(os.environ.get("TEND_TEST_SCALE", "1"))
 
 # What a caller's environment must not bring into a test: another manager's variables, colours, a locale's words.

@@ -18,7 +18,7 @@ def main():
         print("skipped: no setpriv")
         return 77
     here = Path(__file__).resolve().parent
-    program = Path(os.environ.get("TEND_BIN") or here.parents[1] / "build/release/cmd/tend")
+    program = Path(os.environ.get("TEND_PROGRAM") or os.environ.get("TEND_BIN") or here.parents[1] / "build/release/cmd/tend")
     # root's own interpreter may lie in root's home.
     python = "/usr/bin/python3" if os.access("/usr/bin/python3", os.X_OK) else os.path.realpath(sys.executable)
     base = Path(tempfile.mkdtemp(prefix="tend-nobody-"))
@@ -34,7 +34,8 @@ def main():
         path = ":".join(p for p in os.environ.get("PATH", "").split(":") if not p.startswith("/root"))
         environment = {**os.environ, "TEND_BIN": str(base / "tend"), "TMPDIR": str(base / "tmp"), "HOME": str(base),
                        "USER": "nobody", "LOGNAME": "nobody", "PATH": path or "/usr/bin:/bin"}
-        environment.pop("XDG_RUNTIME_DIR", None)
+        for name in ("XDG_RUNTIME_DIR", "TEND_PROGRAM"):
+            environment.pop(name, None)
         return subprocess.run(["setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups", python, "-B", "-m",
                                "unittest", "-v", *sys.argv[1:]], cwd=tests, env=environment, check=False).returncode
     finally:

@@ -40,7 +40,8 @@ constexpr Room kRooms[] = {
     {"cmd", "core/base core/model core/config ipc"},
 };
 
-// Finer than a room: this file may include that header, or (with "only") nothing but those rooms.
+// Finer than a room: these files may also include that one header; those behind a wall nothing but those
+// rooms.
 struct Exception {
   std::string_view file;
   std::string_view header;
@@ -48,6 +49,7 @@ struct Exception {
 constexpr Exception kAllowed[] = {
     {"cmd/", "core/keeper/main.h"},
     {"cmd/", "core/supervisor/main.h"},
+    {"core/keeper/", "core/model/home.h"},  // names of files, no policy
 };
 struct Wall {
   std::string_view file;  // prefix
@@ -105,15 +107,15 @@ std::string judge(std::string_view file, std::string_view header) {
   const Room* to = room_of(header);
   if (from == nullptr) return "the file is in no room of the table";
   if (to == nullptr) return "the header is in no room of the table (includes start at the root)";
+  for (const Exception& one : kAllowed) {
+    if (file.substr(0, one.file.size()) == one.file && header == one.header) return "";
+  }
   for (const Wall& wall : kWalls) {
     if (file.substr(0, wall.file.size()) == wall.file) {
       return has_word(wall.may, to->name) ? "" : "this file may include only " + std::string(wall.may);
     }
   }
   if (from == to || has_word(from->may, to->name)) return "";
-  for (const Exception& one : kAllowed) {
-    if (file.substr(0, one.file.size()) == one.file && header == one.header) return "";
-  }
   return std::string(from->name) + " may not include " + std::string(to->name);
 }
 
