@@ -1,0 +1,201 @@
+// The composition root of the supervisor: builds the parts, hands out references, runs the loop.
+#include "core/supervisor/main.h"
+
+#include <malloc.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include "core/journal/dump.h"
+#include "core/loop/work.h"
+#include "core/supervisor/log_spdlog.h"
+#include "core/supervisor/observers.h"
+#include "core/supervisor/rpc.h"
+
+namespace tend::supervisor {
+namespace {
+
+constexpr int kKeeperFd = 3;
+constexpr int kListenerFd = 4;
+
+class KeeperKeepsakes final : public logs::Keepsakes {
+ public:
+  explicit KeeperKeepsakes(keeper::Client& keeper) : keeper_(keeper) {}
+  void hold(std::string_view name, int fd) override { keeper_.hold(name, fd); }
+  void drop(std::string_view name) override { keeper_.drop(name); }
+
+ private:
+  keeper::Client& keeper_;
+};
+
+// Everything that needs the keeper's answer to hello before it can exist.
+struct Running {
+  Running(loop::Loop& loop, const Clock& clock, Log& log, const Home& home, keeper::Client& keeper,
+          int keeper_pid, journal::SlotTable slots)
+      : keepsakes(keeper),
+        tree(loop, log, home.dir, keeper_pid),
+        logs(loop, clock, log, keepsakes),
+        journal(loop, log, home.journal(), journal::current_boot_id()),
+        supervisor({loop, clock, log, home, keeper, tree, logs}, journal, std::move(slots)),
+        daemon{supervisor, keeper_pid, {}},
+        log_observer(log_events(supervisor.bus(), log)),
+        pid_files(loop, supervisor.bus()) {}
+
+  KeeperKeepsakes keepsakes;
+  tree::ProcessTree tree;
+  logs::LogWriter logs;
+  journal::Journal journal;
+  Supervisor supervisor;
+  Daemon daemon;
+  EventBus::Subscription log_observer;
+  PidFiles pid_files;
+  std::unique_ptr<ipc::RpcServer> server;
+};
+
+class Main {
+ public:
+  explicit Main(const Home& home)
+      : home_(home),
+        log_(make_file_log(home.daemon_log(), home.pm2)),
+        keeper_(
+            loop_, UniqueFd(kKeeperFd), epoch(), [this](keeper::Report r) { report(std::move(r)); },
+            [this] { keeper_lost(); }) {}
+
+  int run() {
+    keeper_.hello();
+    loop_.run();
+    running_.reset();
+    return status_;
+  }
+
+ private:
+  static uint64_t epoch() {
+    const char* text = std::getenv("TEND_EPOCH");
+    return text != nullptr ? std::strtoull(text, nullptr, 16) : 0;
+  }
+
+  void report(keeper::Report r) {
+    if (r.kind == keeper::Kind::terminate) return terminate(static_cast<int>(r.a));
+    if (running_) return running_->supervisor.on_report(std::move(r));
+    if (r.kind == keeper::Kind::synced) return synced(r);
+    left_.push_back(std::move(r));
+  }
+
+  void synced(const keeper::Report& r) {
+    // From here on the parts exist, so the adoption happens outside the client's callback.
+    loop_.defer([this, pid = static_cast<int>(r.a), first = r.b == 1] { take_over(pid, first); });
+  }
+
+  void take_over(int keeper_pid, bool first) {
+    auto wanted = journal::Journal::load(home_.journal(), journal::current_boot_id());
+    if (!wanted) {
+      log_->error(wanted.error().message);
+      return refuse(wanted.error().message);
+    }
+    if (!wanted->same_boot) *wanted = {};  // another boot: nothing but by resurrect (settled 4)
+    journal::SlotTable slots = take_slots();
+    running_ = std::make_unique<Running>(loop_, clock_, *log_, home_, keeper_, keeper_pid, std::move(slots));
+    Supervisor::Left left;
+    for (keeper::Report& report : left_) {
+      if (report.kind == keeper::Kind::held &&
+          (report.name.rfind("file/", 0) == 0 || report.name.rfind("note", 0) == 0)) {
+        running_->logs.give_back(report.name, std::move(report.fd));
+      } else {
+        left.reports.push_back(std::move(report));
+      }
+    }
+    left_.clear();
+    left.wanted = std::move(*wanted);
+    left.first = first;
+    running_->supervisor.recover(std::move(left));
+    running_->supervisor.flush([](bool) {});
+    running_->daemon.end = [this] { end(); };
+    running_->server = std::make_unique<ipc::RpcServer>(
+        loop_, *log_, UniqueFd(kListenerFd), TEND_VERSION,
+        [this](std::shared_ptr<ipc::Call> call) { dispatch(running_->daemon, call); });
+    log_->info("supervisor " + std::to_string(getpid()) + " took over " +
+               std::to_string(running_->supervisor.instances().size()) + " instances");
+  }
+
+  journal::SlotTable take_slots() {
+    for (keeper::Report& r : left_) {
+      if (r.kind != keeper::Kind::held || r.name != "slots") continue;
+      if (auto slots = journal::SlotTable::adopt(std::move(r.fd))) return std::move(*slots);
+      log_->error("the slots of the former supervisor cannot be read: counters start anew");
+    }
+    auto fresh = journal::SlotTable::create();
+    if (!fresh) std::abort();  // no memfd: nothing can be promised
+    keeper_.hold("slots", fresh->fd());
+    return std::move(*fresh);
+  }
+
+  // The journal is from a newer version: touch nothing, and say so to whoever asks.
+  void refuse(const std::string& why) {
+    refusing_ =
+        std::make_unique<ipc::RpcServer>(loop_, *log_, UniqueFd(kListenerFd), TEND_VERSION,
+                                         [why](const std::shared_ptr<ipc::Call>& call) { call->error(why); });
+  }
+
+  void terminate(int signal) {
+    if (!running_ || ending_) return;
+    ending_ = true;
+    log_->info("stopping everything: signal " + std::to_string(signal));
+    const auto stop = [this] {
+      stop_all(running_->supervisor, {"signal to the daemon"}, true,
+               [this](List) { running_->supervisor.flush([this](bool) { end(); }); });
+    };
+    Value apps = saved_apps(running_->supervisor);
+    if (apps.list().empty()) return stop();
+    loop::work(
+        loop_,
+        [path = home_.dump(), apps = std::move(apps)] {
+          [[maybe_unused]] auto saved = journal::save_dump(path, apps);
+        },
+        stop);
+  }
+
+  void end() {
+    keeper_.shutdown();
+    linger_ = std::make_unique<loop::Timer>(loop_, [this] { finish(); });
+    finish();
+  }
+
+  void finish() {  // the last answer must leave first
+    if (running_->server && !running_->server->idle() && ++lingered_ < 200) return linger_->start(Millis{5});
+    loop_.stop();
+  }
+
+  void keeper_lost() {
+    log_->error("the keeper is lost");
+    status_ = 1;
+    loop_.stop();
+  }
+
+  Home home_;
+  SystemClock clock_;
+  std::unique_ptr<Log> log_;
+  loop::Loop loop_;
+  keeper::Client keeper_;
+  std::vector<keeper::Report> left_;
+  std::unique_ptr<Running> running_;
+  std::unique_ptr<ipc::RpcServer> refusing_;
+  std::unique_ptr<loop::Timer> linger_;
+  int lingered_ = 0;
+  int status_ = 0;
+  bool ending_ = false;
+};
+
+}  // namespace
+
+int run(const Home& home) {
+  signal(SIGPIPE, SIG_IGN);
+  signal(SIGHUP, SIG_IGN);
+  // One arena: threads of the pool would otherwise each keep a heap of their own.
+  mallopt(M_ARENA_MAX, 1);
+  Main main(home);
+  return main.run();
+}
+
+}  // namespace tend::supervisor

@@ -4,8 +4,8 @@
 
 namespace tend::supervisor {
 
-// The supervisor's whole life; returns the exit status. REQUIRES: started by the keeper (descriptor 3 its socket,
-// 4 the RPC listener, TEND_EPOCH in the environment).
+// The supervisor's whole life; returns the exit status. REQUIRES: started by the keeper (descriptor 3 its
+// socket, 4 the RPC listener, TEND_EPOCH in the environment).
 int run(const Home& home);
 
 }  // namespace tend::supervisor

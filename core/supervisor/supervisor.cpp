@@ -1,0 +1,317 @@
+#include "core/supervisor/supervisor.h"
+
+#include <ctime>
+
+#include "core/base/match.h"
+#include "core/lifecycle/cron.h"
+#include "core/supervisor/policy.h"
+
+namespace tend::supervisor {
+namespace {
+
+constexpr Millis kMemoryPeriod{1000};
+constexpr Millis kCronLook{60000};  // the wall clock may be set meanwhile
+
+}  // namespace
+
+Supervisor::Supervisor(Mechanisms mechanisms, journal::Journal& journal, journal::SlotTable slots)
+    : m_(mechanisms),
+      journal_(journal),
+      slots_(std::move(slots)),
+      waiters_(bus_),
+      executor_(
+          m_, [this](uint32_t id, const lifecycle::Event& e) { feed(id, e); },
+          [this](uint32_t id) { return find(id); }),
+      memory_timer_(m_.loop, [this] { watch_memory(); }) {}
+
+Instance* Supervisor::find(uint32_t id) {
+  const auto it = table_.find(id);
+  return it == table_.end() ? nullptr : it->second.get();
+}
+
+std::vector<Target> Supervisor::targets() const {
+  std::vector<Target> out;
+  out.reserve(table_.size());
+  for (const auto& [id, app] : table_)
+    out.push_back({id, app->spec->name, app->spec->name_space, app->spec->script});
+  return out;
+}
+
+metrics::Usage Supervisor::usage(const Instance& app) {
+  return app.state.phase == lifecycle::Phase::online ? proc_.look(app.pid, m_.clock.now()) : metrics::Usage{};
+}
+
+std::shared_ptr<const BaseEnv> Supervisor::intern(Env env) {
+  for (const auto& [number, weak] : envs_) {
+    if (auto known = weak.lock(); known && known->env == env) return known;
+  }
+  auto fresh = std::make_shared<const BaseEnv>(BaseEnv{next_env_++, std::move(env)});
+  envs_[fresh->number] = fresh;
+  pending_.push_back({kEnvIds + fresh->number, env_to_value(fresh->env)});
+  return fresh;
+}
+
+uint32_t Supervisor::free_slot(const std::string& name) const {
+  std::set<uint32_t> taken;
+  for (const auto& [id, app] : table_) {
+    if (app->spec->name == name) taken.insert(app->slot);
+  }
+  uint32_t slot = 0;
+  while (taken.count(slot) != 0) ++slot;
+  return slot;
+}
+
+Instance& Supervisor::add(std::shared_ptr<const AppSpec> spec, std::shared_ptr<const BaseEnv> env,
+                          Identity identity, const std::string& unique_id, const Asked& asked) {
+  if (table_.empty()) next_id_ = 0;  // compat.md 4.7
+  auto app = std::make_unique<Instance>();
+  app->id = next_id_++;
+  app->slot = free_slot(spec->name);
+  if (!spec->increment_var.empty()) {
+    int64_t highest = -1;
+    for (const auto& [id, other] : table_) {
+      if (other->spec->name == spec->name) highest = std::max(highest, other->increment);
+    }
+    int64_t first = 0;
+    for (const auto& [name, value] : spec->env) {
+      if (name == spec->increment_var) first = std::strtoll(value.c_str(), nullptr, 10);
+    }
+    app->increment = highest >= 0 ? highest + 1 : first;
+  }
+  app->policy = policy_of(*spec);
+  app->spec = std::move(spec);
+  app->base_env = std::move(env);
+  app->identity = std::move(identity);
+  app->unique_id = unique_id;
+  app->started_by = asked.text;
+  Instance& added = *app;
+  table_.emplace(added.id, std::move(app));
+  pending_.push_back({added.id, record_of(added)});
+  note(added);
+  executor_.prepare_logs(added);
+  arm_cron(added);
+  watch_memory();
+  return added;
+}
+
+void Supervisor::change(Instance& app, std::shared_ptr<const AppSpec> spec,
+                        std::shared_ptr<const BaseEnv> env) {
+  app.policy = policy_of(*spec);
+  app.spec = std::move(spec);
+  if (env) app.base_env = std::move(env);
+  pending_.push_back({app.id, record_of(app)});
+  arm_cron(app);
+  watch_memory();
+}
+
+void Supervisor::note_wish(const Instance& app) {
+  pending_.push_back({kWishIds + app.id, Value(Map{{"wanted", app.state.wanted}})});
+}
+
+void Supervisor::start(Instance& app, const Asked& asked) {
+  app.cause_text = asked.text;
+  app.cause_wall = m_.clock.wall().n;
+  pending_.push_back({kWishIds + app.id, Value(Map{{"wanted", true}})});
+  feed(app.id, lifecycle::Start{});
+}
+
+void Supervisor::restart(Instance& app, lifecycle::Cause cause, const Asked& asked) {
+  app.cause_text = asked.text;
+  app.cause_wall = m_.clock.wall().n;
+  if (!app.state.wanted) pending_.push_back({kWishIds + app.id, Value(Map{{"wanted", true}})});
+  feed(app.id, lifecycle::Restart{cause});
+}
+
+void Supervisor::stop(Instance& app, const Asked& asked) {
+  app.cause_text = asked.text;
+  app.cause_wall = m_.clock.wall().n;
+  pending_.push_back({kWishIds + app.id, Value(Map{{"wanted", false}})});
+  feed(app.id, lifecycle::Stop{});
+}
+
+void Supervisor::remove(Instance& app, const Asked& asked) {
+  app.deleting = true;
+  stop(app, asked);
+}
+
+void Supervisor::reset(Instance& app) { feed(app.id, lifecycle::Reset{}); }
+
+void Supervisor::flush(std::function<void(bool)> done) {
+  if (pending_.empty()) return done(true);
+  journal_.append(std::exchange(pending_, {}), std::move(done));
+}
+
+void Supervisor::feed(uint32_t id, const lifecycle::Event& event) {
+  if (queue_.empty()) m_.loop.defer([this] { drain(); });
+  queue_.emplace_back(id, event);
+}
+
+void Supervisor::drain() {
+  while (!queue_.empty()) {
+    const auto [id, event] = queue_.front();
+    handle(id, event);
+    queue_.pop_front();  // last, so that a feed() inside does not defer a second drain
+  }
+}
+
+void Supervisor::handle(uint32_t id, const lifecycle::Event& event) {
+  Instance* found = find(id);
+  if (found == nullptr) return;
+  Instance& app = *found;
+  const lifecycle::State before = app.state;
+  const lifecycle::Transition t = lifecycle::step(before, event, m_.clock.now(), app.policy);
+  app.state = t.state;
+  const lifecycle::State& after = app.state;
+  const int64_t wall = m_.clock.wall().n;
+  if (after.created != before.created) app.created_wall = after.created.n < 0 ? -1 : wall;
+  if (after.spawn != before.spawn) app.spawned_wall = wall;
+  if (std::holds_alternative<lifecycle::Exited>(event) && after.has_exit) app.exited_wall = wall;
+  if (after.restarts > before.restarts && !after.manual && after.cause != lifecycle::Cause::user)
+    app.cause_wall = wall;
+  if (!(after == before)) note(app);  // before it is acted on
+  for (uint8_t i = 0; i < t.count; ++i) {
+    executor_.run(app, t.actions[i]);
+    if (std::holds_alternative<lifecycle::Stuck>(t.actions[i])) waiters_.stuck(app);
+  }
+  const bool ended = std::visit(
+      Match{[&](const lifecycle::TreeGone& e) {
+              return e.spawn == before.spawn && lifecycle::alive(before.phase);
+            },
+            [&](const lifecycle::Exited& e) { return e.spawn == before.spawn && !app.policy.treekill; },
+            [&](const lifecycle::SpawnFailed& e) { return e.spawn == before.spawn; },
+            [](const auto&) { return false; }},
+      event);
+  if (ended) {
+    proc_.forget(app.pid);
+    executor_.process_ended(app, before.spawn);
+    if (!lifecycle::alive(after.phase)) app.pid = 0;
+  }
+  const std::string_view name = event_name(event, before, after);
+  if (!name.empty()) bus_.publish(name, app, before.phase, wall);
+  if (app.deleting && !lifecycle::alive(after.phase)) erase(app);
+}
+
+void Supervisor::erase(Instance& app) {
+  const uint32_t id = app.id;
+  auto owned = std::move(table_.at(id));
+  table_.erase(id);
+  slots_.erase(id);
+  pending_.push_back({id, Value()});
+  pending_.push_back({kWishIds + id, Value()});
+  pending_.push_back(
+      {kCounterId, Value(Map{{"next_id", table_.empty() ? 0 : next_id_}, {"next_env", next_env_}})});
+  const uint32_t env = owned->base_env ? owned->base_env->number : 0;
+  bus_.publish("delete", *owned, owned->state.phase, m_.clock.wall().n);
+  owned.reset();
+  const auto it = envs_.find(env);
+  if (it != envs_.end() && it->second.expired()) {
+    envs_.erase(it);
+    pending_.push_back({kEnvIds + env, Value()});
+  }
+}
+
+void Supervisor::note(const Instance& app) {
+  journal::Slot slot;
+  slot.id = app.id;
+  slot.pid = app.pid;
+  slot.state = app.state;
+  slot.created_wall = app.created_wall;
+  slot.spawned_wall = app.spawned_wall;
+  slot.exited_wall = app.exited_wall;
+  slot.dropped_log_bytes = m_.logs.dropped(app.id);
+  slot.cause_wall = app.cause_wall;
+  const std::size_t n = std::min(app.cause_text.size(), sizeof slot.cause_text - 1);
+  app.cause_text.copy(slot.cause_text, n);
+  slots_.put(slot);
+}
+
+void Supervisor::arm_cron(Instance& app) {
+  app.cron.reset();
+  if (app.spec->cron_restart.empty() || app.spec->cron_restart == "0") return;
+  const auto pattern = parse_cron(app.spec->cron_restart);
+  if (!pattern) return;  // refused before it came here
+  const int64_t now = m_.clock.wall().n;
+  const auto due = lifecycle::next_due(*pattern, now / 1000);
+  if (!due) return;
+  app.cron = std::make_unique<loop::Timer>(m_.loop, [this, id = app.id, at = *due * 1000] {
+    Instance* again = find(id);
+    if (again == nullptr) return;
+    if (m_.clock.wall().n >= at)
+      restart(*again, lifecycle::Cause::cron, {"cron " + again->spec->cron_restart});
+    m_.loop.defer([this, id] {  // not from the timer that arming replaces
+      if (Instance* still = find(id)) arm_cron(*still);
+    });
+  });
+  app.cron->start(std::min(Millis{*due * 1000 - now}, kCronLook));
+}
+
+void Supervisor::watch_memory() {
+  memory_watched_ = false;
+  for (const auto& [id, app] : table_) {
+    const int64_t limit = app->spec->max_memory_restart.n;
+    if (limit <= 0) continue;
+    memory_watched_ = true;
+    if (app->state.phase != lifecycle::Phase::online) continue;
+    const int64_t memory = proc_.look(app->pid, m_.clock.now()).memory;
+    if (memory <= limit) continue;
+    m_.log.warn("App [" + app->spec->name + ":" + std::to_string(id) +
+                "] restarted because it exceeds max_memory_restart (current_memory=" +
+                std::to_string(memory) + " max_memory_limit=" + std::to_string(limit) + " [octets])");
+    restart(*app, lifecycle::Cause::memory,
+            {"memory " + std::to_string(memory) + " > " + std::to_string(limit)});
+  }
+  // No option asks for it: no wake-up.
+  memory_watched_ ? memory_timer_.start(kMemoryPeriod) : memory_timer_.stop();
+}
+
+void Supervisor::on_report(keeper::Report r) {
+  using keeper::Kind;
+  Instance* app = find(r.id);
+  const bool ours = app != nullptr && app->state.spawn == r.spawn && r.kind != Kind::held;
+  switch (r.kind) {
+    case Kind::spawned:
+    case Kind::spawn_pending:
+      if (!ours) return unknown_process(r);
+      app->pid = static_cast<int>(r.a);
+      if (r.kind == Kind::spawned) feed(r.id, lifecycle::Spawned{r.spawn});
+      note(*app);
+      break;
+    case Kind::spawn_failed:
+      if (ours) {
+        constexpr std::string_view kSteps[] = {"start",
+                                               "fork",
+                                               "set up a session of",
+                                               "join the cgroup of",
+                                               "set limits of",
+                                               "enter the folder of",
+                                               "place descriptors of",
+                                               "change the user of",
+                                               "execute"};
+        const auto step = static_cast<std::size_t>(r.b);
+        const bool folder = r.b == static_cast<int64_t>(keeper::Step::directory);
+        app->error = std::string("cannot ") + std::string(kSteps[step < std::size(kSteps) ? step : 0]) + " " +
+                     (folder                             ? app->spec->cwd
+                      : app->spec->interpreter == "none" ? app->spec->script
+                                                         : app->spec->interpreter) +
+                     ": " + std::strerror(static_cast<int>(r.a));
+        feed(r.id, lifecycle::SpawnFailed{r.spawn});
+      }
+      m_.keeper.ack(r.id, r.spawn);
+      break;
+    case Kind::exited:
+      if (ours) feed(r.id, lifecycle::Exited{r.spawn, static_cast<int32_t>(r.b)});
+      // After the event: the queue is drained before the keeper reads this.
+      m_.loop.defer([this, id = r.id, spawn = r.spawn] { m_.keeper.ack(id, spawn); });
+      break;
+    default:
+      break;
+  }
+}
+
+void Supervisor::unknown_process(const keeper::Report& r) {
+  m_.log.warn("ending process " + std::to_string(r.a) + ": nobody wants it");
+  m_.tree.kill({r.id, r.spawn, static_cast<int>(r.a)});
+  m_.keeper.signal(r.id, r.spawn, 9);
+}
+
+}  // namespace tend::supervisor

@@ -1,0 +1,26 @@
+#include "core/supervisor/event_bus.h"
+
+namespace tend::supervisor {
+
+EventBus::Subscription EventBus::subscribe(Observer observer) {
+  observers_.push_back(std::move(observer));
+  Subscription s;
+  s.bus_ = this;
+  s.at_ = std::prev(observers_.end());
+  return s;
+}
+
+void EventBus::publish(std::string_view event, const Instance& app, lifecycle::Phase from, int64_t wall) {
+  const Record record{++last_, wall, event, app, from};
+  for (auto it = observers_.begin(); it != observers_.end();) {
+    if (!*it) {
+      it = observers_.erase(it);
+      continue;
+    }
+    const Observer call = *it;  // it may unsubscribe itself
+    call(record);
+    ++it;
+  }
+}
+
+}  // namespace tend::supervisor

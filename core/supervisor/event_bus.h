@@ -1,0 +1,56 @@
+// The one event stream (observer): the daemon's log, waiting calls, pid files and RPC subscribers all learn
+// here.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <string>
+#include <string_view>
+
+#include "core/lifecycle/instance_machine.h"
+#include "core/supervisor/instance.h"
+
+namespace tend::supervisor {
+
+// What happened to one instance. `app` is valid during the call only.
+struct Record {
+  uint64_t number = 0;     // from 1, one more each time
+  int64_t wall = 0;        // ms since the epoch
+  std::string_view event;  // "start" "stop" "restart" "online" "exit" "errored" …
+  const Instance& app;
+  lifecycle::Phase from{};
+};
+
+class EventBus {
+ public:
+  using Observer = std::function<void(const Record&)>;
+  // Observers are called in the order of subscription and may not publish. The handle unsubscribes on
+  // destruction.
+  class Subscription {
+   public:
+    Subscription() = default;
+    Subscription(Subscription&& o) noexcept : bus_(std::exchange(o.bus_, nullptr)), at_(o.at_) {}
+    Subscription& operator=(Subscription&& o) noexcept {
+      std::swap(bus_, o.bus_);
+      std::swap(at_, o.at_);
+      return *this;
+    }
+    ~Subscription() {
+      if (bus_ != nullptr) *at_ = nullptr;  // erased at the next publish: it may be running now
+    }
+
+   private:
+    friend class EventBus;
+    EventBus* bus_ = nullptr;
+    std::list<Observer>::iterator at_;
+  };
+  Subscription subscribe(Observer observer);
+  void publish(std::string_view event, const Instance& app, lifecycle::Phase from, int64_t wall);
+
+ private:
+  std::list<Observer> observers_;
+  uint64_t last_ = 0;
+};
+
+}  // namespace tend::supervisor

@@ -1,0 +1,207 @@
+#include "core/supervisor/executor.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+
+#include "core/base/match.h"
+#include "core/config/config.h"
+#include "core/loop/work.h"
+
+namespace tend::supervisor {
+namespace {
+
+constexpr int kBigPipe = 1 << 20;
+constexpr int kBigPipes = 32;  // an unprivileged user has 64 MiB of pipes in all (settled 34)
+
+struct Pipe {
+  UniqueFd read, write;
+};
+
+Result<Pipe> make_pipe() {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) return fail_errno("pipe");
+  return Pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
+}
+
+std::string app_text(const Instance& app) {
+  return "App [" + app.spec->name + ":" + std::to_string(app.id) + "]";
+}
+
+}  // namespace
+
+std::string keep_name(std::string_view kind, uint32_t id, uint32_t spawn) {
+  return std::string(kind) + "/" + std::to_string(id) + "." + std::to_string(spawn);
+}
+
+Executor::Executor(Mechanisms mechanisms, Feed feed, Find find)
+    : m_(mechanisms), feed_(std::move(feed)), find_(std::move(find)) {}
+
+void Executor::run(Instance& app, const lifecycle::Action& action) {
+  const uint32_t id = app.id;
+  std::visit(
+      Match{[](std::monostate) {}, [&](const lifecycle::Spawn& a) { spawn(app, a.spawn); },
+            [&](const lifecycle::SignalTree& a) { signal(app, a.number); },
+            [&](const lifecycle::SweepTree& a) {
+              m_.tree.await_empty(member(app, a.spawn), true,
+                                  [this, id, n = a.spawn] { feed_(id, lifecycle::TreeGone{n}); });
+            },
+            [&](const lifecycle::AwaitTree& a) {
+              m_.tree.await_empty(member(app, a.spawn), false,
+                                  [this, id, n = a.spawn] { feed_(id, lifecycle::TreeGone{n}); });
+            },
+            [&](const lifecycle::Arm& a) {
+              auto& timer = app.timers[static_cast<std::size_t>(a.timer)];
+              // A timer carries the number that it was armed for, so a late one is known as such.
+              timer = std::make_unique<loop::Timer>(m_.loop, [this, id, a] {
+                feed_(id, lifecycle::Fired{a.spawn, a.timer});
+              });
+              timer->start(a.at - m_.clock.now());
+            },
+            [&](const lifecycle::Cancel& a) {
+              if (auto& timer = app.timers[static_cast<std::size_t>(a.timer)]) timer->stop();
+            },
+            [&](const lifecycle::Stuck&) {
+              m_.log.error(app_text(app) + " pid=" + std::to_string(app.pid) + " could not be stopped");
+            }},
+      action);
+}
+
+tree::Member Executor::member(const Instance& app, uint32_t spawn) const { return {app.id, spawn, app.pid}; }
+
+void Executor::signal(Instance& app, int number) {
+  if (app.policy.treekill && app.pid > 0) {
+    m_.tree.signal(member(app, app.state.spawn), number);
+  } else {
+    m_.keeper.signal(app.id, app.state.spawn, number);  // also while the pid is not known yet
+  }
+}
+
+void Executor::spawn(Instance& app, uint32_t number) {
+  app.pid = 0;
+  app.error.clear();
+  auto result = std::make_shared<Result<keeper::SpawnRequest>>(fail("not planned"));
+  loop::work(
+      m_.loop, [result, in = plan_input(m_.home, app)] { *result = plan(in); },
+      [this, result, id = app.id, number] { planned(id, number, std::move(*result)); });
+}
+
+void Executor::planned(uint32_t id, uint32_t number, Result<keeper::SpawnRequest> request) {
+  Instance* app = find_(id);
+  if (app == nullptr || app->state.spawn != number) return;
+  if (app->state.phase !=
+      lifecycle::Phase::launching) {  // stopped meanwhile: there is no process to wait for
+    feed_(id, lifecycle::SpawnFailed{number});
+    return;
+  }
+  Status sent = request ? hand_over(*app, *request) : Status(tl::unexpected(request.error()));
+  if (sent) return;
+  app->error = sent.error().message;
+  feed_(id, lifecycle::SpawnFailed{number});
+}
+
+Status Executor::hand_over(Instance& app, keeper::SpawnRequest& request) {
+  const uint32_t number = request.spawn;
+  auto in = make_pipe();
+  auto out = make_pipe();
+  auto err = make_pipe();
+  if (!in || !out || !err) return fail("too many open descriptors: raise the limit (ulimit -n)");
+  UniqueFd channel;
+  UniqueFd channel_child;
+  if (speaks_node_channel(*app.spec)) {
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return fail_errno("socketpair");
+    channel.reset(ends[0]);
+    channel_child.reset(ends[1]);
+    // What the app sends in a burst before process.exit() must fit the kernel (protocols.md 1.5).
+    const int room = 1 << 20;
+    setsockopt(channel_child.get(), SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
+  }
+  if (big_pipes_ < kBigPipes) {
+    for (const int fd : {out->read.get(), err->read.get()}) {
+      if (fcntl(fd, F_SETPIPE_SZ, kBigPipe) > 0) ++big_pipes_;
+    }
+  }
+  if (app.identity.uid >= 0) {  // so that the app may open /dev/stdout anew (settled 34)
+    const auto uid = static_cast<uid_t>(app.identity.uid);
+    const auto gid = static_cast<gid_t>(app.identity.gid);
+    for (const int fd : {in->read.get(), out->write.get(), err->write.get()}) {
+      if (fchown(fd, uid, gid) != 0) m_.log.warn(app_text(app) + " its pipes stay the daemon's");
+    }
+  }
+  UniqueFd null;
+  if (app.spec->disable_logs) {
+    null.reset(open("/dev/null", O_RDWR | O_CLOEXEC));
+    request.child_fds = {in->read.get(), null.get(), null.get()};
+  } else {
+    request.child_fds = {in->read.get(), out->write.get(), err->write.get()};
+    m_.keeper.hold(keep_name("out", app.id, number), out->read.get());
+    m_.keeper.hold(keep_name("err", app.id, number), err->read.get());
+  }
+  m_.keeper.hold(keep_name("in", app.id, number), in->write.get());
+  if (channel) {
+    request.child_fds.push_back(channel_child.get());
+    m_.keeper.hold(keep_name("ipc", app.id, number), channel.get());
+  }
+  const UniqueFd group = m_.tree.make_group(app.id, number);
+  request.cgroup_fd = group.get();
+  if (auto sent = m_.keeper.spawn(request); !sent) {
+    process_ended(app, number);
+    return sent;
+  }
+  if (!app.spec->disable_logs) {
+    adopt_log(app, number, logs::Channel::out, std::move(out->read));
+    adopt_log(app, number, logs::Channel::err, std::move(err->read));
+  }
+  if (channel) adopt_channel(app, number, std::move(channel));
+  return {};
+}
+
+void Executor::adopt_log(Instance& app, uint32_t spawn, logs::Channel channel, UniqueFd pipe) {
+  m_.logs.add({app.id, spawn, channel}, std::move(pipe), stream_options(app, channel));
+}
+
+void Executor::adopt_channel(Instance& app, uint32_t spawn, UniqueFd socket) {
+  const uint32_t id = app.id;
+  app.channel = std::make_unique<ipc::NodeChannel>(
+      m_.loop, std::move(socket),
+      [this, id, spawn](const Value& message) {
+        if (message.text() == "ready") feed_(id, lifecycle::Ready{spawn});
+      },
+      [] {});
+}
+
+void Executor::prepare_logs(const Instance& app) {
+  if (app.spec->disable_logs) return;
+  m_.logs.prepare(stream_options(app, logs::Channel::out));
+  m_.logs.prepare(stream_options(app, logs::Channel::err));
+}
+
+logs::StreamOptions Executor::stream_options(const Instance& app, logs::Channel channel) const {
+  const AppSpec& spec = *app.spec;
+  logs::StreamOptions o;
+  o.path = config::instance_log_path(spec, channel == logs::Channel::out ? spec.out_file : spec.error_file,
+                                     app.id);
+  if (!spec.log_file.empty()) o.combined = config::instance_log_path(spec, spec.log_file, app.id);
+  o.date_format = spec.log_date_format;
+  o.json = spec.log_type == "json";
+  o.app_name = spec.name;
+  o.process_id = app.id;
+  o.uid = app.identity.uid;
+  o.gid = app.identity.gid;
+  return o;
+}
+
+void Executor::process_ended(Instance& app, uint32_t spawn) {
+  const uint32_t id = app.id;
+  for (const auto channel : {logs::Channel::out, logs::Channel::err}) {
+    const std::string name = keep_name(channel == logs::Channel::out ? "out" : "err", id, spawn);
+    // The keeper's copy goes last: until then what the pipe holds survives a kill of this process.
+    m_.logs.finish({id, spawn, channel}, [this, name] { m_.keeper.drop(name); });
+  }
+  m_.keeper.drop(keep_name("in", id, spawn));
+  m_.keeper.drop(keep_name("ipc", id, spawn));
+  app.channel.reset();
+  m_.tree.release(id, spawn);
+}
+
+}  // namespace tend::supervisor

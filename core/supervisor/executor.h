@@ -1,0 +1,64 @@
+// Carries out what the lifecycle machine decides. An action only sends; what comes of it is an event.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string_view>
+
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/base/unique_fd.h"
+#include "core/keeper/client.h"
+#include "core/lifecycle/instance_machine.h"
+#include "core/logs/sink.h"
+#include "core/loop/loop.h"
+#include "core/model/home.h"
+#include "core/supervisor/instance.h"
+#include "core/supervisor/spawn_plan.h"
+#include "core/tree/process_tree.h"
+
+namespace tend::supervisor {
+
+struct Mechanisms {
+  loop::Loop& loop;
+  const Clock& clock;
+  Log& log;
+  Home home;
+  keeper::Client& keeper;
+  tree::ProcessTree& tree;
+  logs::LogWriter& logs;
+};
+
+class Executor {
+ public:
+  using Feed = std::function<void(uint32_t id, const lifecycle::Event& event)>;
+  using Find = std::function<Instance*(uint32_t id)>;
+  Executor(Mechanisms mechanisms, Feed feed, Find find);
+
+  void run(Instance& app, const lifecycle::Action& action);
+  void signal(Instance& app, int number);
+  // The process and its tree are gone: its logs are moved to the end, its descriptors and its cgroup are let
+  // go.
+  void process_ended(Instance& app, uint32_t spawn);
+  // Descriptors that a predecessor had in the keeper.
+  void adopt_log(Instance& app, uint32_t spawn, logs::Channel channel, UniqueFd pipe);
+  void adopt_channel(Instance& app, uint32_t spawn, UniqueFd socket);
+  // Creates the files of an instance, before its first process.
+  void prepare_logs(const Instance& app);
+
+ private:
+  void spawn(Instance& app, uint32_t number);
+  void planned(uint32_t id, uint32_t number, Result<keeper::SpawnRequest> request);
+  Status hand_over(Instance& app, keeper::SpawnRequest& request);
+  logs::StreamOptions stream_options(const Instance& app, logs::Channel channel) const;
+  tree::Member member(const Instance& app, uint32_t spawn) const;
+  Mechanisms m_;
+  Feed feed_;
+  Find find_;
+  int big_pipes_ = 0;
+};
+
+// The name under which the keeper holds a descriptor of one process: "out/3.7".
+std::string keep_name(std::string_view kind, uint32_t id, uint32_t spawn);
+
+}  // namespace tend::supervisor

@@ -1,0 +1,53 @@
+// One managed process slot: what is wanted, what is, and what belongs to the present process.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/lifecycle/instance_machine.h"
+#include "core/loop/timer.h"
+#include "core/model/app_spec.h"
+#include "ipc/node_channel.h"
+
+namespace tend::supervisor {
+
+// Numbers behind `uid` and `gid`, found once when the app is added (settled 14).
+struct Identity {
+  int32_t uid = -1, gid = -1;  // -1: the daemon's own
+  std::vector<uint32_t> groups;
+  std::string home;  // the user's; empty when uid is -1
+};
+
+// Environments are big and mostly equal (one caller starts many apps), so instances share them by number.
+struct BaseEnv {
+  uint32_t number = 0;
+  Env env;
+};
+
+struct Instance {
+  uint32_t id = 0;
+  uint32_t slot = 0;  // the lowest free number among instances of the name
+  std::shared_ptr<const AppSpec> spec;
+  std::shared_ptr<const BaseEnv> base_env;
+  Identity identity;
+  std::string unique_id;  // one per start command
+  std::string started_by;
+  int64_t increment = -1;  // value of increment_var; -1: none
+
+  lifecycle::State state;
+  lifecycle::Policy policy;
+  int pid = 0;
+  int64_t created_wall = -1, spawned_wall = 0, exited_wall = 0, cause_wall = 0;  // ms since the epoch
+  std::string cause_text;
+  std::string error;      // why the last spawn failed; empty: it did not
+  bool deleting = false;  // goes when it is stopped
+
+  std::array<std::unique_ptr<loop::Timer>, lifecycle::kTimerKinds> timers;
+  std::unique_ptr<loop::Timer> cron;
+  std::unique_ptr<ipc::NodeChannel> channel;
+};
+
+}  // namespace tend::supervisor

@@ -1,0 +1,86 @@
+#include "core/supervisor/observers.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/config/config.h"
+#include "core/loop/work.h"
+#include "core/supervisor/policy.h"
+
+namespace tend::supervisor {
+namespace {
+
+std::string how(int status) {
+  if (WIFSIGNALED(status)) return "killed by signal [" + signal_name(WTERMSIG(status)) + "]";
+  return "exited with code [" + std::to_string(WEXITSTATUS(status)) + "]";
+}
+
+// pid 0: remove. Errors are nobody's: a pid file is a convenience.
+void write_pid_file(const std::string& path, int pid) {
+  if (pid == 0) {
+    unlink(path.c_str());
+    return;
+  }
+  for (auto at = path.find('/', 1); at != std::string::npos; at = path.find('/', at + 1)) {
+    mkdir(path.substr(0, at).c_str(), 0700);
+  }
+  const UniqueFd fd(
+      open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600));
+  if (!fd) return;
+  const std::string text = std::to_string(pid);
+  [[maybe_unused]] const ssize_t n = write(fd.get(), text.data(), text.size());
+}
+
+}  // namespace
+
+EventBus::Subscription log_events(EventBus& bus, Log& log) {
+  return bus.subscribe([&log](const Record& r) {
+    const std::string app = "App [" + r.app.spec->name + ":" + std::to_string(r.app.id) + "] ";
+    if (r.event == "exit") {
+      log.info(app + how(r.app.state.last_status));
+    } else if (r.event == "start" || r.event == "restart") {
+      log.info(app + "starting in -fork mode-");
+    } else if (r.event == "waiting restart") {
+      log.info(
+          app + "will restart in " +
+          std::to_string((r.app.state.backoff.n > 0 ? r.app.state.backoff : r.app.policy.restart_delay).n) +
+          "ms");
+    } else if (r.event == "restart overlimit") {
+      log.error("Script " + r.app.spec->script + " had too many unstable restarts (" +
+                std::to_string(r.app.policy.max_restarts) + "). Stopped. \"errored\"" +
+                (r.app.error.empty() ? "" : ": " + r.app.error));
+    } else if (r.event == "stopping") {
+      log.info("Stopping app:" + r.app.spec->name + " id:" + std::to_string(r.app.id));
+    } else {
+      log.info(app + std::string(r.event));
+    }
+  });
+}
+
+PidFiles::PidFiles(loop::Loop& loop, EventBus& bus) : loop_(loop) {
+  subscription_ = bus.subscribe([this](const Record& r) {
+    if (r.event == "online") {
+      push(config::instance_pid_path(*r.app.spec, r.app.id), r.app.pid);
+    } else if (!lifecycle::alive(r.app.state.phase) && lifecycle::alive(r.from)) {
+      push(config::instance_pid_path(*r.app.spec, r.app.id), 0);
+    }
+  });
+}
+
+void PidFiles::push(std::string path, int pid) {
+  jobs_.emplace_back(std::move(path), pid);
+  if (jobs_.size() == 1) next();
+}
+
+void PidFiles::next() {
+  loop::work(
+      loop_, [job = jobs_.front()] { write_pid_file(job.first, job.second); },
+      [this] {
+        jobs_.pop_front();
+        if (!jobs_.empty()) next();
+      });
+}
+
+}  // namespace tend::supervisor

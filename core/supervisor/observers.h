@@ -1,0 +1,30 @@
+// Those who learn from the event stream without being called by anyone: the daemon's log and the pid files.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+
+#include "core/base/log.h"
+#include "core/loop/loop.h"
+#include "core/supervisor/event_bus.h"
+
+namespace tend::supervisor {
+
+// One line of the daemon's log per event (compat.md 8.4).
+EventBus::Subscription log_events(EventBus& bus, Log& log);
+
+// <name>-<id>.pid holds the pid while a process lives. Written and removed on the pool, one after the other.
+class PidFiles {
+ public:
+  PidFiles(loop::Loop& loop, EventBus& bus);
+
+ private:
+  void push(std::string path, int pid);
+  void next();
+  loop::Loop& loop_;
+  std::deque<std::pair<std::string, int>> jobs_;
+  EventBus::Subscription subscription_;
+};
+
+}  // namespace tend::supervisor

@@ -1,0 +1,195 @@
+// What a predecessor left is taken over: the keeper's table says what lives, the journal what is wanted, the
+// slots where each instance stood (settled 1, 3, 4). Nothing is started anew that lives, no readiness flips,
+// no timer starts over.
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+
+#include <cstdlib>
+#include <set>
+#include <unordered_map>
+
+#include "core/base/text.h"
+#include "core/supervisor/supervisor.h"
+
+namespace tend::supervisor {
+namespace {
+
+using lifecycle::Phase;
+using lifecycle::Timer;
+
+struct Kept {
+  std::string kind;  // "out" "err" "in" "ipc"
+  uint32_t id = 0, spawn = 0;
+};
+
+bool read_keep_name(const std::string& name, Kept& out) {
+  const auto slash = name.find('/');
+  const auto dot = name.find('.', slash);
+  if (slash == std::string::npos || dot == std::string::npos) return false;
+  out.kind = name.substr(0, slash);
+  out.id = static_cast<uint32_t>(std::strtoul(name.c_str() + slash + 1, nullptr, 10));
+  out.spawn = static_cast<uint32_t>(std::strtoul(name.c_str() + dot + 1, nullptr, 10));
+  return out.kind == "out" || out.kind == "err" || out.kind == "in" || out.kind == "ipc";
+}
+
+// Both daemons died: what they left alive is ended before its successor starts, so nothing runs twice
+// (settled 8).
+void end_leftovers(const std::string& home, bool pm2, Log& log) {
+  const std::string mark = std::string(pm2 ? "PM2_HOME=" : "TEND_HOME=") + home;
+  DIR* raw = opendir("/proc");
+  if (raw == nullptr) return;
+  const std::unique_ptr<DIR, int (*)(DIR*)> proc(raw, &closedir);
+  while (const dirent* entry = readdir(proc.get())) {
+    if (!is_digits(entry->d_name)) continue;
+    const int pid = std::atoi(entry->d_name);
+    const UniqueFd fd(
+        open((std::string("/proc/") + entry->d_name + "/environ").c_str(), O_RDONLY | O_CLOEXEC));
+    std::string text;
+    char piece[8192];
+    for (ssize_t n = 0; fd && text.size() < (1u << 20) && (n = read(fd.get(), piece, sizeof piece)) > 0;) {
+      text.append(piece, static_cast<std::size_t>(n));
+    }
+    const auto has = [&](const std::string& what, char end) {
+      for (auto at = text.find(what); at != std::string::npos; at = text.find(what, at + 1)) {
+        const auto after = at + what.size();
+        if ((at == 0 || text[at - 1] == '\0') && (end == '=' || after == text.size() || text[after] == end))
+          return true;
+      }
+      return false;
+    };
+    if (pid != getpid() && pid != getppid() && has("TEND_ID=", '=') && has(mark, '\0')) {
+      log.warn("ending process " + std::to_string(pid) + ": its keeper is lost");
+      kill(pid, SIGKILL);
+    }
+  }
+}
+
+}  // namespace
+
+void Supervisor::recover(Left left) {
+  std::unordered_map<uint32_t, bool> wishes;
+  std::map<uint32_t, std::shared_ptr<const BaseEnv>> envs;
+  for (const journal::Record& r : left.wanted.records) {
+    if (r.id == kCounterId) {
+      next_id_ = static_cast<uint32_t>(r.body.at("next_id").integer());
+      next_env_ = static_cast<uint32_t>(r.body.at("next_env").integer());
+    } else if (r.id >= kEnvIds) {
+      const uint32_t number = r.id - kEnvIds;
+      envs[number] = std::make_shared<const BaseEnv>(BaseEnv{number, env_from_value(r.body)});
+      envs_[number] = envs[number];
+      next_env_ = std::max(next_env_, number + 1);
+    } else if (r.id >= kWishIds) {
+      wishes[r.id - kWishIds] = r.body.at("wanted").boolean();
+    }
+  }
+  for (const journal::Record& r : left.wanted.records) {
+    if (r.id >= kWishIds) continue;
+    auto app = instance_of(r.id, r.body);
+    if (!app) {
+      m_.log.error("journal: instance " + std::to_string(r.id) + " cannot be read: " + app.error().message);
+      continue;
+    }
+    if (const Value& env = r.body.at("env"); !env.is_null()) {
+      (*app)->base_env = envs[static_cast<uint32_t>(env.integer())];
+    }
+    next_id_ = std::max(next_id_, r.id + 1);
+    table_.emplace(r.id, std::move(*app));
+  }
+  if (left.first) end_leftovers(m_.home.dir, m_.home.pm2, m_.log);
+
+  std::set<uint32_t> placed;
+  for (const journal::Slot& slot : slots_.all()) {
+    Instance* app = find(slot.id);
+    if (app == nullptr) {
+      slots_.erase(slot.id);
+      continue;
+    }
+    placed.insert(slot.id);
+    app->state = slot.state;
+    app->pid = slot.pid;
+    app->created_wall = slot.created_wall;
+    app->spawned_wall = slot.spawned_wall;
+    app->exited_wall = slot.exited_wall;
+    app->cause_text = slot.cause_text;
+    app->cause_wall = slot.cause_wall;
+  }
+
+  // Descriptors and reports, in the keeper's order; what belongs to a process that is no more wanted is let
+  // go.
+  std::set<std::pair<uint32_t, uint32_t>> known;
+  for (const keeper::Report& r : left.reports) {
+    if (r.kind != keeper::Kind::held) known.emplace(r.id, r.spawn);
+  }
+  std::vector<keeper::Report> later;
+  for (keeper::Report& r : left.reports) {
+    Kept kept;
+    if (r.kind != keeper::Kind::held) {
+      later.push_back(std::move(r));
+    } else if (read_keep_name(r.name, kept)) {
+      Instance* app = find(kept.id);
+      const bool unborn = app != nullptr && app->state.phase == Phase::launching &&
+                          kept.spawn == app->state.spawn && known.count({kept.id, kept.spawn}) == 0;
+      if (app == nullptr || unborn) {  // unborn: the spawn was never sent; it gets fresh ones
+        m_.keeper.drop(r.name);
+      } else if (kept.kind == "out" || kept.kind == "err") {
+        executor_.adopt_log(*app, kept.spawn, kept.kind == "out" ? logs::Channel::out : logs::Channel::err,
+                            std::move(r.fd));
+        // The predecessor died while it moved the last bytes of an older process.
+        if (kept.spawn != app->state.spawn || !lifecycle::alive(app->state.phase)) {
+          const auto channel = kept.kind == "out" ? logs::Channel::out : logs::Channel::err;
+          m_.logs.finish({kept.id, kept.spawn, channel}, [this, name = r.name] { m_.keeper.drop(name); });
+        }
+      } else if (kept.spawn != app->state.spawn) {
+        m_.keeper.drop(r.name);
+      } else if (kept.kind == "ipc") {
+        executor_.adopt_channel(*app, kept.spawn, std::move(r.fd));
+      }
+    }
+  }
+
+  for (const auto& [id, owned] : table_) {
+    Instance& app = *owned;
+    lifecycle::State& s = app.state;
+    arm_cron(app);
+    if (placed.count(id) == 0) {
+      note(app);
+      if (const auto wish = wishes.find(id); wish != wishes.end() && wish->second)
+        feed(id, lifecycle::Start{});
+      continue;
+    }
+    const bool has_process = known.count({id, s.spawn}) != 0;
+    const auto arm = [&](Timer timer, Millis at) { executor_.run(app, lifecycle::Arm{s.spawn, timer, at}); };
+    // An end that nobody saw: both daemons died, or a stop came between the wish to spawn and the spawn.
+    if (!has_process && (s.phase == Phase::online || (s.phase == Phase::stopping && !s.exited))) {
+      feed(id, lifecycle::Exited{s.spawn, 0});
+      continue;
+    }
+    switch (s.phase) {
+      case Phase::waiting:
+        arm(Timer::restart, s.due);
+        break;
+      case Phase::launching:
+        if (!has_process) executor_.run(app, lifecycle::Spawn{s.spawn});
+        if (app.policy.wait_ready) arm(Timer::ready, s.since + app.policy.ready);
+        break;
+      case Phase::online:
+        if (app.policy.exp_backoff.n > 0) arm(Timer::stable, s.since + lifecycle::kStableAfter);
+        break;
+      case Phase::stopping:
+        arm(Timer::kill, s.kill_due);
+        if (s.exited) executor_.run(app, lifecycle::AwaitTree{s.spawn});
+        break;
+      case Phase::sweeping:
+        executor_.run(app, lifecycle::SweepTree{s.spawn});
+        break;
+      case Phase::stopped:
+      case Phase::errored:
+        break;
+    }
+  }
+  for (keeper::Report& r : later) on_report(std::move(r));
+  watch_memory();
+}
+
+}  // namespace tend::supervisor

@@ -1,0 +1,102 @@
+// Instances as rows of `list`: api.h names the columns.
+#include <sys/wait.h>
+
+#include "core/config/config.h"
+#include "core/model/api.h"
+#include "core/model/options.h"
+#include "core/supervisor/policy.h"
+#include "core/supervisor/rpc.h"
+#include "core/supervisor/spawn_plan.h"
+
+namespace tend::supervisor {
+namespace {
+
+constexpr std::string_view kCauses[] = {"none",      "user",         "crash",      "exited",
+                                        "memory",    "cron",         "watch",      "heartbeat",
+                                        "not_ready", "spawn_failed", "keeper_lost"};
+
+std::string cause_text(const Instance& app) {
+  using lifecycle::Cause;
+  const lifecycle::State& s = app.state;
+  switch (s.cause) {
+    case Cause::none:
+    case Cause::user:
+    case Cause::memory:
+    case Cause::cron:
+    case Cause::watch:
+      return app.cause_text;
+    case Cause::crash:
+    case Cause::exited:
+      if (WIFSIGNALED(s.last_status)) {
+        return "killed by " + signal_name(WTERMSIG(s.last_status)) +
+               (WCOREDUMP(s.last_status) ? ", core dumped" : "");
+      }
+      return "exited with code " + std::to_string(WEXITSTATUS(s.last_status));
+    case Cause::spawn_failed:
+      return app.error.empty() ? "could not be executed" : app.error;
+    case Cause::not_ready:
+      return "not ready within " + show(app.policy.ready);
+    case Cause::heartbeat:
+      return "heartbeat";
+    case Cause::keeper_lost:
+      return "exit status unknown (keeper lost)";
+  }
+  return {};
+}
+
+void add_full(Map& m, const Instance& app) {
+  const AppSpec& spec = *app.spec;
+  const lifecycle::State& s = app.state;
+  m.append("spec", to_value(spec));
+  m.append("env", env_to_value(spec.env));
+  m.append("base_env", app.base_env ? env_to_value(app.base_env->env) : Value());
+  m.append("instance", app.slot);
+  m.append("increment", app.increment);
+  m.append("out", config::instance_log_path(spec, spec.out_file, app.id));
+  m.append("error", config::instance_log_path(spec, spec.error_file, app.id));
+  m.append("log", spec.log_file.empty() ? "" : config::instance_log_path(spec, spec.log_file, app.id));
+  m.append("pid_path", config::instance_pid_path(spec, app.id));
+  if (s.has_exit) {
+    // A code or a signal, never both.
+    m.append("exit_code", WIFEXITED(s.last_status) ? Value(WEXITSTATUS(s.last_status)) : Value(0));
+    m.append("exit_signal",
+             WIFSIGNALED(s.last_status) ? Value(signal_name(WTERMSIG(s.last_status))) : Value());
+    m.append("exited", app.exited_wall);
+  }
+  m.append("cause", Map{{"kind", kCauses[static_cast<std::size_t>(s.cause)]},
+                        {"text", cause_text(app)},
+                        {"at", app.cause_wall}});
+  m.append("restart_delay", s.backoff.n);
+  m.append("unique_id", app.unique_id);
+  m.append("started_by", app.started_by);
+  if (!app.error.empty()) m.append("last_error", app.error);
+}
+
+}  // namespace
+
+Value row(Supervisor& supervisor, const Instance& app, bool full) {
+  const AppSpec& spec = *app.spec;
+  const lifecycle::State& s = app.state;
+  const metrics::Usage usage = supervisor.usage(app);
+  Map m;
+  m.append("id", app.id);
+  m.append("name", spec.name);
+  m.append("namespace", spec.name_space);
+  m.append("mode", spec.exec_mode);
+  m.append("pid", lifecycle::alive(s.phase) ? app.pid : 0);
+  m.append("created", app.created_wall < 0 ? Value() : Value(app.created_wall));
+  m.append("uptime", app.spawned_wall);
+  m.append("restarts", s.restarts);
+  m.append("unstable", s.unstable);
+  m.append("status", api::kStatusWords[static_cast<std::size_t>(s.phase)]);
+  m.append("cpu", usage.cpu);
+  m.append("memory", usage.memory);
+  m.append("user", spec.uid);
+  m.append("watching", spec.watch.boolean() || !spec.watch.list().empty());
+  m.append("dropped", static_cast<int64_t>(supervisor.parts().logs.dropped(app.id)));
+  m.append("script", spec.script);
+  if (full) add_full(m, app);
+  return m;
+}
+
+}  // namespace tend::supervisor

@@ -1,0 +1,293 @@
+// start, act, signal, list.
+#include <algorithm>
+#include <random>
+#include <set>
+
+#include "core/loop/work.h"
+#include "core/model/api.h"
+#include "core/model/cron_pattern.h"
+#include "core/model/options.h"
+#include "core/supervisor/identity_linux.h"
+#include "core/supervisor/rpc.h"
+
+namespace tend::supervisor {
+namespace {
+
+constexpr std::size_t kMaxInstances = 20000;
+
+std::string fresh_unique_id() {
+  std::random_device random;
+  char text[37];
+  std::snprintf(text, sizeof text, "%08x-%04x-4%03x-%04x-%08x%04x", random(), random() & 0xffff,
+                random() & 0xfff, (random() & 0x3fff) | 0x8000, random(), random() & 0xffff);
+  return text;
+}
+
+// What one `start` call still has to do after its checks.
+struct StartPlan {
+  SharedCall call;
+  std::vector<AppSpec> specs;
+  std::vector<Identity> identities;
+  std::string error;
+};
+
+std::vector<Instance*> named(Supervisor& supervisor, const std::string& name) {
+  std::vector<Instance*> found;
+  for (const auto& [id, app] : supervisor.instances()) {
+    if (app->spec->name == name && !app->deleting) found.push_back(app.get());
+  }
+  return found;
+}
+
+// Answers when every wish is fulfilled or failed and the journal has what was asked.
+void answer(Supervisor& supervisor, const SharedCall& call, std::vector<Wish> wishes, Map reply, bool ok) {
+  const auto now = [&supervisor](uint32_t id) -> const Instance* { return supervisor.find(id); };
+  if (call->params().at("no_wait").boolean()) wishes.clear();
+  auto shared = std::make_shared<Map>(std::move(reply));
+  supervisor.waiters().wait(std::move(wishes), now, [&supervisor, call, shared, ok](List outcomes) {
+    bool all = ok;
+    List results = shared->find("results") != nullptr ? shared->find("results")->list() : List{};
+    for (Value& o : outcomes) {
+      if (o.is_null()) continue;
+      all = all && o.at("ok").boolean();
+      results.push_back(std::move(o));
+    }
+    shared->set("results", std::move(results));
+    shared->set("ok", all);
+    supervisor.flush([call, shared](bool durable) {
+      if (!durable) shared->set("warning", "state not durable: the journal cannot be written");
+      call->reply(std::move(*shared));
+    });
+  });
+  supervisor.flush([](bool) {});  // the wishes are written while the processes start
+}
+
+Wish wish_of(const Instance& app, Goal goal, std::string action) {
+  return {app.id, goal, app.state.spawn, false, std::move(action)};
+}
+
+void start_one(Supervisor& supervisor, const SharedCall& call, AppSpec&& parsed, const Identity& identity,
+               const std::shared_ptr<const BaseEnv>& env, const std::string& unique_id,
+               std::vector<Wish>& wishes, List& refused) {
+  const Value& params = call->params();
+  const Asked asked{params.at("cause").text()};
+  const bool from_file = params.at("from_file").boolean();
+  auto spec = std::make_shared<const AppSpec>(std::move(parsed));
+  std::vector<Instance*> present = named(supervisor, spec->name);
+  if (!from_file) {
+    std::erase_if(present, [&](const Instance* app) { return app->spec->script != spec->script; });
+    if (spec->force || params.at("force").boolean()) present.clear();
+  }
+  if (!present.empty()) {
+    const auto running = std::find_if(present.begin(), present.end(), [](const Instance* app) {
+      return lifecycle::alive(app->state.phase) || app->state.phase == lifecycle::Phase::waiting;
+    });
+    if (!from_file && running != present.end()) {
+      refused.push_back(outcome(**running, "started", false, "already launched, add -f to start another",
+                                "already_launched"));
+      return;
+    }
+    for (Instance* app : present) {
+      auto copy = std::make_shared<AppSpec>(*spec);
+      copy->instances = app->spec->instances;
+      supervisor.change(*app, std::move(copy), params.at("update_env").boolean() ? env : nullptr);
+      wishes.push_back(wish_of(*app, Goal::running, "restarted"));
+      supervisor.restart(*app, lifecycle::Cause::user, asked);
+    }
+    return;
+  }
+  for (int64_t i = 0; i < spec->instances; ++i) {
+    Instance& app = supervisor.add(spec, env, identity, unique_id, asked);
+    if (!spec->autostart) {
+      wishes.push_back(wish_of(app, Goal::stopped, "added"));
+      continue;
+    }
+    wishes.push_back(wish_of(app, Goal::running, "started"));
+    supervisor.start(app, asked);
+  }
+}
+
+void start_checked(Daemon& daemon, const std::shared_ptr<StartPlan>& plan) {
+  Supervisor& supervisor = daemon.supervisor;
+  if (!plan->error.empty()) return plan->call->error(plan->error);
+  const auto env = supervisor.intern(env_from_value(plan->call->params().at("env")));
+  const std::string unique_id = fresh_unique_id();
+  std::vector<Wish> wishes;
+  List refused;
+  for (std::size_t i = 0; i < plan->specs.size(); ++i) {
+    start_one(supervisor, plan->call, std::move(plan->specs[i]), plan->identities[i], env, unique_id, wishes,
+              refused);
+  }
+  const bool ok = refused.empty();
+  answer(supervisor, plan->call, std::move(wishes), Map{{"results", std::move(refused)}}, ok);
+}
+
+void start(Daemon& daemon, const SharedCall& call) {
+  auto plan = std::make_shared<StartPlan>();
+  plan->call = call;
+  std::size_t count = daemon.supervisor.instances().size();
+  for (const Value& v : call->params().at("apps").list()) {
+    auto spec = spec_from_value(v);
+    if (!spec) return call->error(spec.error().message);
+    if (spec->name.empty() || spec->script.empty() || spec->script.front() != '/')
+      return call->error("an app without name or absolute script");
+    if (!spec->cron_restart.empty() && spec->cron_restart != "0") {
+      if (auto cron = parse_cron(spec->cron_restart); !cron)
+        return call->error(spec->name + ": " + cron.error().message);
+    }
+    spec->instances = std::max<int64_t>(spec->instances, 1);
+    if (spec->instances > static_cast<int64_t>(kMaxInstances) ||
+        (count += static_cast<std::size_t>(spec->instances)) > kMaxInstances) {
+      return call->error("more than " + std::to_string(kMaxInstances) + " instances");
+    }
+    plan->specs.push_back(std::move(*spec));
+  }
+  plan->identities.resize(plan->specs.size());
+  const bool names = std::any_of(plan->specs.begin(), plan->specs.end(),
+                                 [](const AppSpec& s) { return !s.uid.empty() || !s.gid.empty(); });
+  if (!names) return start_checked(daemon, plan);
+  loop::work(
+      daemon.supervisor.parts().loop,
+      [plan] {
+        for (std::size_t i = 0; i < plan->specs.size(); ++i) {
+          auto who = resolve_identity(plan->specs[i].uid, plan->specs[i].gid);
+          if (!who) {
+            plan->error = plan->specs[i].name + ": " + who.error().message;
+            return;
+          }
+          plan->identities[i] = std::move(*who);
+        }
+      },
+      [&daemon, plan] { start_checked(daemon, plan); });
+}
+
+struct Picked {
+  List groups;
+  std::vector<uint32_t> ids;  // each once, in the order of the words
+  bool ok = true;
+};
+
+Picked pick(Supervisor& supervisor, const Value& params) {
+  Picked out;
+  const std::vector<Target> targets = supervisor.targets();
+  std::set<uint32_t> seen;
+  for (const Value& word : params.at("targets").list()) {
+    Map group{{"word", word.text()}};
+    List ids;
+    if (auto found = select(word.text(), params.at("cwd").text(), targets)) {
+      for (const uint32_t id : *found) {
+        ids.emplace_back(id);
+        if (seen.insert(id).second) out.ids.push_back(id);
+      }
+    } else {
+      group.set("error", found.error().message);
+      out.ok = false;
+    }
+    group.set("ids", std::move(ids));
+    out.groups.emplace_back(std::move(group));
+  }
+  return out;
+}
+
+// The new settings of a restart: options by key over what the app has. Error: the first wrong one.
+Result<std::shared_ptr<const AppSpec>> changed(const AppSpec& spec, const Value& changes) {
+  auto copy = std::make_shared<AppSpec>(spec);
+  for (const auto& [key, value] : changes.map()) {
+    const OptionRow* option = find_option(key);
+    if (option == nullptr) continue;
+    if (auto done = assign(*copy, *option, value); !done) {
+      return fail(key + ": found " + done.error().found + "; accepted: " + done.error().accepted);
+    }
+  }
+  return copy;
+}
+
+void act(Daemon& daemon, const SharedCall& call) {
+  Supervisor& supervisor = daemon.supervisor;
+  const Value& params = call->params();
+  const std::string& verb = params.at("verb").text();
+  const Asked asked{params.at("cause").text()};
+  Picked picked = pick(supervisor, params);
+  std::shared_ptr<const BaseEnv> env;
+  const bool starts = verb == "restart" || verb == "reload";
+  if (starts && params.at("update_env").boolean()) env = supervisor.intern(env_from_value(params.at("env")));
+  std::vector<Wish> wishes;
+  List refused;
+  for (const uint32_t id : picked.ids) {
+    Instance* app = supervisor.find(id);
+    if (app == nullptr) continue;
+    if (starts) {
+      const bool has_changes = !params.at("changes").map().empty();
+      auto spec = has_changes ? changed(*app->spec, params.at("changes"))
+                              : Result<std::shared_ptr<const AppSpec>>(app->spec);
+      if (!spec) {
+        refused.push_back(outcome(*app, "restarted", false, spec.error().message));
+        picked.ok = false;
+        continue;
+      }
+      if (has_changes || env) supervisor.change(*app, *spec, env);
+      wishes.push_back(wish_of(*app, Goal::running, "restarted"));
+      supervisor.restart(*app, lifecycle::Cause::user, asked);
+    } else if (verb == "stop") {
+      wishes.push_back(wish_of(*app, Goal::stopped, "stopped"));
+      supervisor.stop(*app, asked);
+    } else if (verb == "delete") {
+      wishes.push_back(wish_of(*app, Goal::removed, "deleted"));
+      supervisor.remove(*app, asked);
+    } else if (verb == "reset") {
+      refused.push_back(outcome(*app, "reset", true));
+      supervisor.reset(*app);
+    } else {
+      return call->error("unknown verb " + verb, 2);
+    }
+  }
+  answer(supervisor, call, std::move(wishes),
+         Map{{"groups", std::move(picked.groups)}, {"results", std::move(refused)}}, picked.ok);
+}
+
+void send_signal(Daemon& daemon, const SharedCall& call) {
+  Supervisor& supervisor = daemon.supervisor;
+  const auto number = static_cast<int>(call->params().at("signal").integer());
+  if (number <= 0 || number > 64)
+    return call->error("signal: found " + std::to_string(number) + "; accepted: 1..64", 2);
+  Picked picked = pick(supervisor, call->params());
+  List results;
+  for (const uint32_t id : picked.ids) {
+    Instance* app = supervisor.find(id);
+    const bool lives = app->pid > 0 && lifecycle::alive(app->state.phase);
+    if (lives) supervisor.parts().keeper.signal(id, app->state.spawn, number);
+    results.push_back(outcome(*app, "signalled", lives, lives ? "" : "not running"));
+    picked.ok = picked.ok && lives;
+  }
+  call->reply(Map{{"groups", std::move(picked.groups)}, {"results", std::move(results)}, {"ok", picked.ok}});
+}
+
+void list(Daemon& daemon, const SharedCall& call) {
+  Supervisor& supervisor = daemon.supervisor;
+  const Value& params = call->params();
+  const bool full = params.at("detail").text() == "full";
+  List apps;
+  List missing;
+  if (params.at("targets").is_null()) {
+    for (const auto& [id, app] : supervisor.instances()) apps.push_back(row(supervisor, *app, full));
+  } else {
+    const Picked picked = pick(supervisor, params);
+    for (const uint32_t id : picked.ids) apps.push_back(row(supervisor, *supervisor.find(id), full));
+    for (const Value& g : picked.groups) {
+      if (!g.at("error").is_null()) missing.push_back(g.at("word"));
+    }
+  }
+  List warnings;
+  if (!supervisor.durable()) warnings.emplace_back("state not durable: the journal cannot be written");
+  call->reply(
+      Map{{"apps", std::move(apps)}, {"warnings", std::move(warnings)}, {"missing", std::move(missing)}});
+}
+
+constexpr Method kMethods[] = {
+    {api::kStart, start}, {api::kAct, act}, {api::kSignal, send_signal}, {api::kList, list}};
+
+}  // namespace
+
+std::span<const Method> app_methods() { return kMethods; }
+
+}  // namespace tend::supervisor

@@ -1,0 +1,167 @@
+// ping, save, resurrect, kill, subscribe.
+#include <unistd.h>
+
+#include "core/journal/dump.h"
+#include "core/loop/work.h"
+#include "core/model/api.h"
+#include "core/model/options.h"
+#include "core/supervisor/rpc.h"
+
+namespace tend::supervisor {
+namespace {
+
+void ping(Daemon& daemon, const SharedCall& call) {
+  call->reply(Map{{"version", TEND_VERSION},
+                  {"home", daemon.supervisor.parts().home.dir},
+                  {"supervisor", Map{{"pid", static_cast<int>(getpid())}}},
+                  {"keeper", Map{{"pid", daemon.keeper_pid}}}});
+}
+
+void save(Daemon& daemon, const SharedCall& call) {
+  Value apps = saved_apps(daemon.supervisor);
+  const std::string path = daemon.supervisor.parts().home.dump();
+  const auto count = static_cast<int64_t>(apps.list().size());
+  if (count == 0 && !call->params().at("force").boolean()) {
+    return call->reply(Map{{"path", path}, {"count", 0}, {"skipped", true}});
+  }
+  auto done = std::make_shared<Status>();
+  loop::work(
+      daemon.supervisor.parts().loop,
+      [done, path, apps = std::move(apps)] { *done = journal::save_dump(path, apps); },
+      [done, call, path, count] {
+        if (!*done) return call->error(done->error().message);
+        call->reply(Map{{"path", path}, {"count", count}, {"skipped", false}});
+      });
+}
+
+// An app whose name runs already is left alone (compat.md section 6); a stopped one comes back stopped.
+void restore(Supervisor& supervisor, const SharedCall& call, const Value& apps) {
+  std::set<std::string> present;
+  for (const auto& [id, app] : supervisor.instances()) present.insert(app->spec->name);
+  const Asked asked{call->params().at("cause").text()};
+  std::vector<Wish> wishes;
+  bool ok = true;
+  List results;
+  for (const Value& v : apps.list()) {
+    auto saved = instance_of(0, v.at("app"));
+    if (!saved) {
+      results.emplace_back(
+          Map{{"name", v.at("app").at("spec").at("name")}, {"ok", false}, {"error", saved.error().message}});
+      ok = false;
+      continue;
+    }
+    if (present.count((*saved)->spec->name) != 0) continue;
+    Env env = env_from_value(v.at("env"));
+    Instance& app = supervisor.add((*saved)->spec, supervisor.intern(std::move(env)), (*saved)->identity,
+                                   (*saved)->unique_id, asked);
+    app.increment = (*saved)->increment;
+    if (!v.at("wanted").boolean(true)) {
+      results.push_back(outcome(app, "restored", true));
+      continue;
+    }
+    wishes.push_back({app.id, Goal::running, 0, false, "restored"});
+    supervisor.start(app, asked);
+  }
+  const auto now = [&supervisor](uint32_t id) -> const Instance* { return supervisor.find(id); };
+  auto shared = std::make_shared<Map>(Map{{"path", supervisor.parts().home.dump()}});
+  supervisor.waiters().wait(std::move(wishes), now,
+                            [&supervisor, call, shared, ok, results](List outcomes) mutable {
+                              for (Value& o : outcomes) {
+                                ok = ok && o.at("ok").boolean();
+                                results.push_back(std::move(o));
+                              }
+                              shared->set("results", std::move(results));
+                              shared->set("ok", ok);
+                              supervisor.flush([call, shared](bool) { call->reply(std::move(*shared)); });
+                            });
+  supervisor.flush([](bool) {});
+}
+
+void resurrect(Daemon& daemon, const SharedCall& call) {
+  auto loaded = std::make_shared<Result<Value>>(fail("not read"));
+  const std::string path = daemon.supervisor.parts().home.dump();
+  loop::work(
+      daemon.supervisor.parts().loop, [loaded, path] { *loaded = journal::load_dump(path); },
+      [&daemon, loaded, call] {
+        if (!*loaded) return call->error(loaded->error().message);
+        restore(daemon.supervisor, call, **loaded);
+      });
+}
+
+void kill_all(Daemon& daemon, const SharedCall& call) {
+  const auto count = static_cast<int64_t>(daemon.supervisor.instances().size());
+  stop_all(daemon.supervisor, {call->params().at("cause").text()}, true,
+           [&daemon, call, count](List results) {
+             daemon.supervisor.flush([&daemon, call, count, results](bool) {
+               call->reply(Map{{"count", count}, {"results", results}});
+               daemon.end();
+             });
+           });
+}
+
+void subscribe(Daemon& daemon, const SharedCall& call) {
+  // The subscription lives as long as the call is open; cancel ends both.
+  auto held = std::make_shared<EventBus::Subscription>();
+  std::weak_ptr<ipc::Call> weak = call;
+  *held = daemon.supervisor.bus().subscribe([weak](const Record& r) {
+    if (const auto open = weak.lock()) {
+      open->item(Map{{"n", static_cast<int64_t>(r.number)},
+                     {"at", r.wall},
+                     {"event", r.event},
+                     {"id", r.app.id},
+                     {"name", r.app.spec->name},
+                     {"pid", r.app.pid},
+                     {"status", api::kStatusWords[static_cast<std::size_t>(r.app.state.phase)]},
+                     {"restarts", r.app.state.restarts}});
+    }
+  });
+  auto keep = std::make_shared<SharedCall>(call);
+  call->on_cancel([held, keep] {
+    *held = {};
+    keep->reset();
+  });
+}
+
+constexpr Method kMethods[] = {{api::kPing, ping},
+                               {api::kSave, save},
+                               {api::kResurrect, resurrect},
+                               {api::kKill, kill_all},
+                               {api::kSubscribe, subscribe}};
+
+}  // namespace
+
+std::span<const Method> daemon_methods() { return kMethods; }
+
+void dispatch(Daemon& daemon, const SharedCall& call) {
+  for (const auto& table : {app_methods(), daemon_methods()}) {
+    for (const Method& m : table) {
+      if (m.name == call->method()) return m.handle(daemon, call);
+    }
+  }
+  call->error("unknown method " + call->method() + ": this daemon is version " TEND_VERSION, 2);
+}
+
+void stop_all(Supervisor& supervisor, const Asked& asked, bool remove, std::function<void(List)> done) {
+  std::vector<Wish> wishes;
+  std::vector<uint32_t> ids;
+  for (const auto& [id, app] : supervisor.instances()) ids.push_back(id);
+  for (const uint32_t id : ids) {
+    Instance& app = *supervisor.find(id);
+    wishes.push_back({id, remove ? Goal::removed : Goal::stopped, 0, false, remove ? "deleted" : "stopped"});
+    remove ? supervisor.remove(app, asked) : supervisor.stop(app, asked);
+  }
+  const auto now = [&supervisor](uint32_t id) -> const Instance* { return supervisor.find(id); };
+  supervisor.waiters().wait(std::move(wishes), now, std::move(done));
+}
+
+Value saved_apps(const Supervisor& supervisor) {
+  List apps;
+  for (const auto& [id, app] : supervisor.instances()) {
+    apps.emplace_back(Map{{"app", record_of(*app)},
+                          {"env", app->base_env ? env_to_value(app->base_env->env) : Value()},
+                          {"wanted", app->state.phase != lifecycle::Phase::stopped}});
+  }
+  return apps;
+}
+
+}  // namespace tend::supervisor

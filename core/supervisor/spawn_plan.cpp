@@ -1,0 +1,151 @@
+#include "core/supervisor/spawn_plan.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "core/base/text.h"
+#include "core/config/config.h"
+
+namespace tend::supervisor {
+namespace {
+
+// Names that belong to one process and must not leak from the caller into an app (settled 30).
+constexpr std::string_view kPrivate[] = {"NODE_CHANNEL_FD", "NODE_CHANNEL_SERIALIZATION_MODE",
+                                         "NODE_UNIQUE_ID",  "LISTEN_FDS",
+                                         "LISTEN_PID",      "LISTEN_FDNAMES",
+                                         "NOTIFY_SOCKET",   "WATCHDOG_USEC",
+                                         "WATCHDOG_PID",    "TEND_EPOCH"};
+
+void put(Env& env, std::string_view name, std::string value) {
+  for (auto& [n, v] : env) {
+    if (n == name) {
+      v = std::move(value);
+      return;
+    }
+  }
+  env.emplace_back(name, std::move(value));
+}
+
+const std::string* find(const Env& env, std::string_view name) {
+  for (const auto& [n, v] : env) {
+    if (n == name) return &v;
+  }
+  return nullptr;
+}
+
+bool wanted(const AppSpec& spec, const std::string& name) {
+  if (std::find(std::begin(kPrivate), std::end(kPrivate), name) != std::end(kPrivate)) return false;
+  return std::none_of(spec.filter_env.begin(), spec.filter_env.end(),
+                      [&](const std::string& part) { return name.find(part) != std::string::npos; });
+}
+
+std::string_view base_name(std::string_view path) {
+  const auto slash = path.rfind('/');
+  return slash == std::string_view::npos ? path : path.substr(slash + 1);
+}
+
+// execvp's search, but before the fork and over the app's own PATH.
+Result<std::string> find_program(const std::string& word, const Env& env, const std::string& cwd) {
+  if (word.find('/') != std::string::npos) return word.front() == '/' ? word : cwd + "/" + word;
+  const std::string* path = find(env, "PATH");
+  for (const std::string& dir : split(path != nullptr ? *path : "/usr/local/bin:/usr/bin:/bin", ':')) {
+    const std::string candidate = (dir.empty() ? cwd : dir) + "/" + word;
+    if (access(candidate.c_str(), X_OK) == 0) return candidate;
+  }
+  return fail("interpreter " + printable(word) + ": not found in PATH");
+}
+
+void add_own(Env& env, const PlanInput& in) {
+  const AppSpec& spec = *in.spec;
+  const std::string id = std::to_string(in.id);
+  put(env, in.home.pm2 ? "PM2_HOME" : "TEND_HOME", in.home.dir);
+  put(env, "TEND_ID", id + "." + std::to_string(in.spawn));
+  put(env, "pm_id", id);
+  put(env, "name", spec.name);
+  put(env, "namespace", spec.name_space);
+  put(env, "exec_mode", spec.exec_mode + "_mode");
+  put(env, "pm_exec_path", spec.script);
+  put(env, "pm_cwd", spec.cwd);
+  put(env, "pm_out_log_path", config::instance_log_path(spec, spec.out_file, in.id));
+  put(env, "pm_err_log_path", config::instance_log_path(spec, spec.error_file, in.id));
+  put(env, "pm_pid_path", config::instance_pid_path(spec, in.id));
+  put(env, "unique_id", in.unique_id);
+  put(env, spec.instance_var.empty() ? "NODE_APP_INSTANCE" : spec.instance_var, std::to_string(in.slot));
+  if (!spec.increment_var.empty() && in.increment >= 0)
+    put(env, spec.increment_var, std::to_string(in.increment));
+  if (in.home.pm2) put(env, "PM2_USAGE", "CLI");
+  if (!spec.cwd.empty()) put(env, "PWD", spec.cwd);
+  if (!in.identity.home.empty()) put(env, "HOME", in.identity.home);
+  if (speaks_node_channel(spec)) {
+    put(env, "NODE_CHANNEL_FD", "3");
+    put(env, "NODE_CHANNEL_SERIALIZATION_MODE", "json");
+  }
+}
+
+}  // namespace
+
+PlanInput plan_input(const Home& home, const Instance& app) {
+  return {home,     app.id,       app.state.spawn, app.slot,     app.increment,
+          app.spec, app.base_env, app.identity,    app.unique_id};
+}
+
+bool speaks_node_channel(const AppSpec& spec) { return base_name(spec.interpreter) == "node"; }
+
+Result<Env> environment(const PlanInput& in) {
+  const AppSpec& spec = *in.spec;
+  Env env;
+  if (in.base_env && spec.inherit_env) {
+    for (const auto& [name, value] : in.base_env->env) {
+      if (wanted(spec, name)) env.emplace_back(name, value);
+    }
+  } else if (in.base_env) {
+    for (const std::string_view name : {"PATH", "HOME", "USER", "LANG", "SHELL"}) {
+      if (const std::string* value = find(in.base_env->env, name)) env.emplace_back(name, *value);
+    }
+  }
+  const std::string_view program = base_name(spec.interpreter == "none" ? spec.script : spec.interpreter);
+  // A pipe makes Python hold back its lines; a kill would then lose them (protocols.md 9).
+  if (program.rfind("python", 0) == 0) put(env, "PYTHONUNBUFFERED", "1");
+  if (!spec.env_file.empty()) {
+    auto file = config::read_dotenv(spec.env_file);
+    if (!file) return tl::unexpected(file.error());
+    for (auto& [name, value] : *file) put(env, name, std::move(value));
+  }
+  for (const auto& [name, value] : spec.env) put(env, name, value);
+  add_own(env, in);
+  return env;
+}
+
+Result<keeper::SpawnRequest> plan(const PlanInput& in) {
+  const AppSpec& spec = *in.spec;
+  auto env = environment(in);
+  if (!env) return tl::unexpected(env.error());
+  keeper::SpawnRequest r;
+  r.id = in.id;
+  r.spawn = in.spawn;
+  r.cwd = spec.cwd;
+  if (spec.interpreter.empty() || spec.interpreter == "none") {
+    r.path = spec.script;
+    r.argv.push_back(spec.script);
+  } else {
+    auto program = find_program(spec.interpreter, *env, spec.cwd);
+    if (!program) return tl::unexpected(program.error());
+    r.path = *program;
+    r.argv.push_back(spec.interpreter);
+    r.argv.insert(r.argv.end(), spec.node_args.begin(), spec.node_args.end());
+    r.argv.push_back(spec.script);
+  }
+  r.argv.insert(r.argv.end(), spec.args.begin(), spec.args.end());
+  r.env.reserve(env->size());
+  for (const auto& [name, value] : *env) r.env.push_back(name + "=" + value);
+  r.uid = in.identity.uid;
+  r.gid = in.identity.gid;
+  r.groups = in.identity.groups;
+  r.umask = static_cast<int32_t>(spec.umask);
+  r.nice = static_cast<int32_t>(spec.nice);
+  r.nofile = spec.nofile;
+  return r;
+}
+
+}  // namespace tend::supervisor

@@ -1,0 +1,30 @@
+// From an instance to the request that the keeper gets. Reads files (env_file, PATH): runs on the pool.
+#pragma once
+
+#include "core/base/result.h"
+#include "core/keeper/client.h"
+#include "core/model/home.h"
+#include "core/supervisor/instance.h"
+
+namespace tend::supervisor {
+
+// Copies of what a plan needs, so that a pool thread touches nothing of the loop's.
+struct PlanInput {
+  Home home;
+  uint32_t id = 0, spawn = 0, slot = 0;
+  int64_t increment = -1;
+  std::shared_ptr<const AppSpec> spec;
+  std::shared_ptr<const BaseEnv> base_env;
+  Identity identity;
+  std::string unique_id;
+};
+
+PlanInput plan_input(const Home& home, const Instance& app);
+// Whether the process gets Node's channel (settled 30).
+bool speaks_node_channel(const AppSpec& spec);
+// The environment alone: base, filtered; env_file; env; what tend adds. Error: the env_file cannot be read.
+Result<Env> environment(const PlanInput& in);
+// Error: interpreter not found, env_file unreadable. child_fds and cgroup_fd are the executor's.
+Result<keeper::SpawnRequest> plan(const PlanInput& in);
+
+}  // namespace tend::supervisor

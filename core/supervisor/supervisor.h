@@ -1,0 +1,111 @@
+// The table of instances and the one way through it: an event is queued, the machine judges it, the new state
+// is noted, then the actions run and the event stream is told. Nobody else changes a State.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/journal/journal.h"
+#include "core/metrics/proc_linux.h"
+#include "core/model/selector.h"
+#include "core/supervisor/event_bus.h"
+#include "core/supervisor/executor.h"
+#include "core/supervisor/instance.h"
+#include "core/supervisor/waiters.h"
+
+namespace tend::supervisor {
+
+// Who asked, for "why did it restart?". `text` is shown as it is.
+struct Asked {
+  std::string text;
+};
+
+class Supervisor {
+ public:
+  using Table = std::map<uint32_t, std::unique_ptr<Instance>>;
+  Supervisor(Mechanisms mechanisms, journal::Journal& journal, journal::SlotTable slots);
+
+  // Looking
+  const Table& instances() const { return table_; }
+  Instance* find(uint32_t id);
+  std::vector<Target> targets() const;
+  metrics::Usage usage(const Instance& app);
+  EventBus& bus() { return bus_; }
+  Waiters& waiters() { return waiters_; }
+  const Mechanisms& parts() const { return m_; }
+  bool durable() const { return journal_.durable(); }
+
+  // Changing. Each notes the wish in the journal; `flush` tells when the notes of this turn are on disk.
+  std::shared_ptr<const BaseEnv> intern(Env env);
+  Instance& add(std::shared_ptr<const AppSpec> spec, std::shared_ptr<const BaseEnv> env, Identity identity,
+                const std::string& unique_id, const Asked& asked);
+  void change(Instance& app, std::shared_ptr<const AppSpec> spec, std::shared_ptr<const BaseEnv> env);
+  void start(Instance& app, const Asked& asked);
+  void restart(Instance& app, lifecycle::Cause cause, const Asked& asked);
+  void stop(Instance& app, const Asked& asked);
+  void remove(Instance& app, const Asked& asked);  // stops it first
+  void reset(Instance& app);
+  void flush(std::function<void(bool durable)> done);
+  void feed(uint32_t id, const lifecycle::Event& event);
+
+  // Recovery (recovery.cpp): what a predecessor left.
+  struct Left {
+    std::vector<keeper::Report> reports;  // of the keeper's table, in order
+    journal::Journal::Loaded wanted;
+    bool first = false;  // the keeper is new: nothing of a former one lives under it
+  };
+  void recover(Left left);
+  void on_report(keeper::Report report);
+
+ private:
+  friend class Recovery;
+  void drain();
+  void handle(uint32_t id, const lifecycle::Event& event);
+  void erase(Instance& app);
+  void note(const Instance& app);
+  Value body(const Instance& app) const;
+  void note_wish(const Instance& app);
+  void arm_cron(Instance& app);
+  void watch_memory();
+  uint32_t free_slot(const std::string& name) const;
+  void unknown_process(const keeper::Report& report);
+
+  Mechanisms m_;
+  journal::Journal& journal_;
+  journal::SlotTable slots_;
+  EventBus bus_;
+  Waiters waiters_;
+  Executor executor_;
+  metrics::ProcTable proc_;
+  Table table_;
+  std::map<uint32_t, std::weak_ptr<const BaseEnv>> envs_;
+  std::vector<journal::Record> pending_;  // to be written at the end of this turn
+  std::deque<std::pair<uint32_t, lifecycle::Event>> queue_;
+  loop::Timer memory_timer_;
+  bool memory_watched_ = false;
+  uint32_t next_id_ = 0;
+  uint32_t next_env_ = 0;
+};
+
+// How the journal's ids are divided: instances from 0, wishes and environments above them, one record for the
+// counter.
+inline constexpr uint32_t kWishIds = 0x40000000;
+inline constexpr uint32_t kEnvIds = 0x80000000;
+inline constexpr uint32_t kCounterId = 0xfffffffe;
+
+// The body of an instance's journal record and back (records.cpp).
+Value record_of(const Instance& app);
+Result<std::unique_ptr<Instance>> instance_of(uint32_t id, const Value& body);
+Value env_to_value(const Env& env);
+Env env_from_value(const Value& v);
+
+// The event's name on the stream: "start", "online", "exit", "stop", "restart", "restart overlimit" …
+std::string_view event_name(const lifecycle::Event& event, const lifecycle::State& from,
+                            const lifecycle::State& to);
+
+}  // namespace tend::supervisor
