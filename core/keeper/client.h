@@ -18,15 +18,15 @@ namespace tend::keeper {
 struct SpawnRequest {
   uint32_t id = 0;
   uint32_t spawn = 0;
-  std::string path;                // absolute; PATH was searched before
+  std::string path;  // absolute; PATH was searched before
   std::string cwd;
   std::vector<std::string> argv;
-  std::vector<std::string> env;    // KEY=VALUE
-  std::vector<uint32_t> groups;    // supplementary; used when uid is set
+  std::vector<std::string> env;  // KEY=VALUE
+  std::vector<uint32_t> groups;  // supplementary; used when uid is set
   int32_t uid = -1, gid = -1, umask = -1, nice = 0;
   int64_t nofile = 0;
-  int cgroup_fd = -1;              // borrowed
-  std::vector<int> child_fds;      // borrowed; become 0, 1, 2, 3… in the child
+  int cgroup_fd = -1;          // borrowed
+  std::vector<int> child_fds;  // borrowed; become 0, 1, 2, 3… in the child
 };
 
 struct Report {
@@ -39,8 +39,8 @@ struct Report {
 
 class Client {
  public:
-  // `socket`: the SEQPACKET end that the keeper left at descriptor 3. `report` is called on the loop in order;
-  // `lost` when the keeper's end closed. Neither may destroy the client.
+  // `socket`: the SEQPACKET end that the keeper left at descriptor 3. `report` is called on the loop in
+  // order; `lost` when the keeper's end closed. Neither may destroy the client.
   Client(loop::Loop& loop, UniqueFd socket, uint64_t epoch, std::function<void(Report)> report,
          std::function<void()> lost);
   ~Client();
@@ -52,7 +52,8 @@ class Client {
   Status spawn(const SpawnRequest& request);
   void ack(uint32_t id, uint32_t spawn);
   void signal(uint32_t id, uint32_t spawn, int number);
-  void hold(std::string_view name, int fd);  // duplicates; takes effect before any later request
+  // Duplicates; takes effect before any later request. Error: the name is too long or descriptors ran out.
+  Status hold(std::string_view name, int fd);
   void drop(std::string_view name);
   void shutdown();
 

@@ -1,0 +1,92 @@
+#include "core/keeper/home_lock.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <cstring>
+
+namespace tend::keeper {
+namespace {
+
+constexpr char kSocket[] = "tend.sock";
+constexpr char kTemporary[] = "tend.sock.new";  // one name is enough: only the lock holder uses it
+constexpr int kBacklog = 1024;
+
+Status make_directories(const std::string& dir) {
+  for (size_t slash = dir.find('/', 1);; slash = dir.find('/', slash + 1)) {
+    const std::string part = dir.substr(0, slash);
+    if (mkdir(part.c_str(), 0700) != 0 && errno != EEXIST) {
+      const int code = errno;
+      struct stat st {};
+      if (stat(part.c_str(), &st) != 0)
+        return fail_errno("mkdir " + part, code);  // else: read-only, but there
+    }
+    if (slash == std::string::npos) return {};
+  }
+}
+
+}  // namespace
+
+Result<std::optional<HomeLock>> HomeLock::take(const std::string& dir) {
+  if (Status made = make_directories(dir); !made) return tl::unexpected<Error>(made.error());
+  UniqueFd home(open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!home) return fail_errno("open " + dir);
+  struct stat st {};
+  if (fstat(home.get(), &st) != 0) return fail_errno("stat " + dir);
+  if (st.st_uid != geteuid() && geteuid() != 0) {
+    return fail(
+        dir + ": belongs to uid " + std::to_string(st.st_uid) + ", not to uid " + std::to_string(geteuid()),
+        EPERM);
+  }
+  UniqueFd lock(openat(home.get(), "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!lock) return fail_errno("open " + dir + "/lock");
+  if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno == EWOULDBLOCK) return std::optional<HomeLock>{};
+    return fail_errno("flock " + dir + "/lock");
+  }
+  return std::optional<HomeLock>(HomeLock(std::move(home), std::move(lock)));
+}
+
+bool HomeLock::is_bound() const {
+  struct stat st {};
+  return listener_ && fstatat(home_.get(), kSocket, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_dev == device_ &&
+         st.st_ino == inode_;
+}
+
+Status HomeLock::listen() {
+  if (is_bound()) return {};
+  UniqueFd listener(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!listener) return fail_errno("socket");
+  UniqueFd back(
+      open(".", O_PATH | O_DIRECTORY | O_CLOEXEC));  // may fail: the directory may be gone or closed to us
+  if (fchdir(home_.get()) != 0) return fail_errno("chdir to the home");
+  unlink(kTemporary);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, kTemporary, sizeof kTemporary);
+  const int bound = bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
+  const int code = errno;
+  if (!back || fchdir(back.get()) != 0) {
+    [[maybe_unused]] const int root = chdir("/");
+  }
+  if (bound != 0) return fail_errno("bind tend.sock", code);
+  struct stat st {};
+  if (fchmodat(home_.get(), kTemporary, 0600, 0) != 0 || fstatat(home_.get(), kTemporary, &st, 0) != 0 ||
+      ::listen(listener.get(), kBacklog) != 0 ||
+      renameat(home_.get(), kTemporary, home_.get(), kSocket) != 0) {
+    return fail_errno("tend.sock");
+  }
+  device_ = st.st_dev;
+  inode_ = st.st_ino;
+  listener_ = std::move(listener);
+  return {};
+}
+
+void HomeLock::remove_socket() {
+  if (is_bound()) unlinkat(home_.get(), kSocket, 0);
+}
+
+}  // namespace tend::keeper

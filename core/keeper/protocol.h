@@ -1,6 +1,7 @@
-// The wire between supervisor and keeper: one fixed little-endian struct per SOCK_SEQPACKET message, with descriptors
-// by SCM_RIGHTS. The keeper parses nothing that apps or users write: argv, environment and paths travel in a sealed
-// memfd (SpawnBlob) that only the spawned child reads. Both ends check magic, version and epoch; a wrong epoch is refused.
+// The wire between supervisor and keeper: one fixed little-endian struct per SOCK_SEQPACKET message, with
+// descriptors by SCM_RIGHTS. The keeper parses nothing that apps or users write: argv, environment and paths
+// travel in a sealed memfd (SpawnBlob) that only the spawned child reads. Both ends check magic, version and
+// epoch; a wrong epoch is refused.
 #pragma once
 
 #include <cstdint>
@@ -15,23 +16,25 @@ inline constexpr uint32_t kMaxBlob = 8u << 20;  // bytes of a SpawnBlob
 
 enum class Kind : uint16_t {
   // supervisor -> keeper
-  hello = 1,     // first message of a supervisor; the keeper answers with its table: spawned/spawn_failed/exited for
-                 // every entry, held for every descriptor, then synced
-  spawn,         // id, spawn, flags; fds[0] = blob, then cgroup directory if kHasCgroup, then the child's 0,1,2,3…
-  ack,           // id, spawn: the final report (exited, spawn_failed) was noted; the entry may go
-  signal,        // id, spawn, a = signal number: to the main process, if it still lives
-  hold,          // name, fds[0]: keep a duplicate under this name (replaces)
-  drop,          // name
-  shutdown,      // every app is gone: end (supervisor exits by itself afterwards)
+  // First message of a supervisor, a = kVersion; the keeper answers with its table: spawned, spawn_pending,
+  // spawn_failed or exited for every entry, held for every descriptor, then synced.
+  hello = 1,
+  spawn,  // id, spawn, flags; fds[0] = blob, then cgroup directory if kHasCgroup, then the child's 0,1,2,3…
+  ack,    // id, spawn: the final report (exited, spawn_failed) was noted; the entry may go
+  signal,    // id, spawn, a = signal number: to the main process, if it still lives
+  hold,      // name, fds[0]: keep a duplicate under this name (replaces)
+  drop,      // name
+  shutdown,  // every app is gone: end (supervisor exits by itself afterwards)
   // keeper -> supervisor
-  spawned = 100, // id, spawn, a = pid: exec succeeded
-  spawn_pending, // id, spawn, a = pid: forked, not yet executed (at adoption, or exec is slow)
-  spawn_failed,  // id, spawn, a = errno, b = Step: no process exists
-  exited,        // id, spawn, a = pid, b = wait status, c = monotonic ms of the exit
-  held,          // name, fds[0]
-  synced,        // a = keeper pid, b = 1 for the first supervisor of this keeper, c = keeper's start, monotonic ms
-  terminate,     // the keeper got SIGTERM, SIGINT or SIGQUIT: stop everything, then shutdown; a = signal
-  refused,       // the request with this serial was malformed; a = errno
+  spawned = 100,  // id, spawn, a = pid: exec succeeded
+  spawn_pending,  // id, spawn, a = pid: forked, not yet executed (at adoption, or exec is slow)
+  spawn_failed,   // id, spawn, a = errno, b = Step: no process exists
+  exited,         // id, spawn, a = pid, b = wait status, c = monotonic ms of the exit
+  held,           // name, fds[0]
+  synced,  // a = keeper pid, b = 1 for the first supervisor of this keeper, c = keeper's start, monotonic ms
+  terminate,  // the keeper got SIGTERM, SIGINT or SIGQUIT: stop everything, then shutdown; a = signal
+  refused,  // a request was malformed; a = errno, b = its serial (0: unreadable), c = its kind; id, spawn as
+            // given
 };
 
 // Where in the child a spawn failed.
@@ -43,7 +46,8 @@ struct Message {
   uint32_t magic = kMagic;
   uint16_t version = kVersion;
   Kind kind{};
-  uint64_t epoch = 0;   // random per keeper life; the keeper gives it to the supervisor in its environment (TEND_EPOCH)
+  uint64_t epoch =
+      0;  // random per keeper life; the keeper gives it to the supervisor in its environment (TEND_EPOCH)
   uint64_t serial = 0;  // per direction, from 1
   uint32_t id = 0;
   uint32_t spawn = 0;
@@ -52,20 +56,21 @@ struct Message {
   int64_t a = 0, b = 0, c = 0;
   char name[kNameSize] = {};
 };
-static_assert(sizeof(Message) == 136);
+static_assert(sizeof(Message) == 128);
 
-// The head of a SpawnBlob; the strings follow, each NUL-terminated, in this order: path (what execve gets), cwd ("" keep),
-// argv…, envp…. Offsets of nothing: they are counted. All numbers little-endian.
+// The head of a SpawnBlob; the strings follow, each NUL-terminated, in this order: path (what execve gets),
+// cwd ("" keep), argv…, envp…. Offsets of nothing: they are counted. All numbers little-endian.
 struct SpawnBlobHead {
-  uint32_t size = 0;        // of the whole blob
+  uint32_t size = 0;  // of the whole blob
   uint32_t argc = 0;
   uint32_t envc = 0;
-  uint32_t group_count = 0; // valid entries of groups
+  uint32_t group_count = 0;    // valid entries of groups
   int32_t uid = -1, gid = -1;  // -1: keep
   int32_t umask = -1;
   int32_t nice = 0;
-  int64_t nofile = 0;       // RLIMIT_NOFILE soft; 0: what the keeper was started with
-  uint32_t listen_pid = 0;  // 1: overwrite the value of the environment entry LISTEN_PID= with the child's pid
+  int64_t nofile = 0;  // RLIMIT_NOFILE soft; 0: what the keeper was started with
+  uint32_t listen_pid =
+      0;  // 1: overwrite the value of the environment entry LISTEN_PID= with the child's pid
   uint32_t reserved = 0;
   uint32_t groups[64] = {};
 };

@@ -1,0 +1,34 @@
+// The home of a daemon belongs to the one keeper that holds its lock; only that one may put the socket there.
+#pragma once
+
+#include <sys/types.h>
+
+#include <optional>
+#include <string>
+
+#include "core/base/result.h"
+#include "core/base/unique_fd.h"
+
+namespace tend::keeper {
+
+class HomeLock {
+ public:
+  // Makes the home if needed. No value: another keeper has it. Error: not ours, or no working lock there.
+  static Result<std::optional<HomeLock>> take(const std::string& dir);
+
+  // Binds tend.sock, again if it vanished or is somebody else's. REQUIRES: umask 077; the working directory
+  // moves for a moment, since the path may be longer than a socket's name can be.
+  Status listen();
+  int listener() const { return listener_.get(); }
+  void remove_socket();
+
+ private:
+  HomeLock(UniqueFd home, UniqueFd lock) : home_(std::move(home)), lock_(std::move(lock)) {}
+  bool is_bound() const;
+
+  UniqueFd home_, lock_, listener_;
+  dev_t device_ = 0;
+  ino_t inode_ = 0;
+};
+
+}  // namespace tend::keeper

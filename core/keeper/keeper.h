@@ -1,0 +1,122 @@
+// The parent of every app and holder of every descriptor: one thread, one epoll, no policy. What it owes to
+// the supervisor is in its two tables, so that a supervisor that stands still costs no memory and loses
+// nothing.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "core/base/result.h"
+#include "core/base/unique_fd.h"
+#include "core/base/units.h"
+#include "core/keeper/entry_table.h"
+#include "core/keeper/fd_table.h"
+#include "core/keeper/protocol.h"
+#include "core/keeper/spawn_linux.h"
+
+namespace tend::keeper {
+
+struct Received;
+
+// One supervisor: the keeper's end of its socket and its pid (0: no child of ours; its end of the socket is
+// its life).
+struct Life {
+  UniqueFd socket;
+  pid_t pid = 0;
+};
+
+struct Settings {
+  uint64_t epoch = 0;
+  ChildDefaults defaults;
+  std::function<Result<Life>()> start_supervisor;
+};
+
+class Keeper {
+ public:
+  explicit Keeper(Settings settings) : settings_(std::move(settings)) {}
+  // Blocks the signals that it handles and makes the descriptors of the loop.
+  Status open();
+  // Until the supervisor ended after `shutdown`, or everything was ended after a signal; the exit status.
+  int run();
+
+ private:
+  enum class Phase : uint8_t { none, asked, terminating, killing };
+
+  // keeper.cpp: the loop, the children, the supervisor's lives
+  Millis now() const;
+  int timeout_ms() const;
+  void on_signals();
+  void on_pipe(int fd);
+  void on_link(uint32_t events);
+  void on_time();
+  bool settle(Entry& entry);
+  void close_pipe(Entry& entry);
+  void reap();
+  void start_supervisor();
+  void supervisor_gone();
+  void drop_link();
+  void watch(int operation, int fd, uint32_t events, uint32_t tag);
+
+  // requests.cpp
+  bool read_requests(int budget);
+  void take(Received& request);
+  int apply(Received& request);
+  int on_hello(const Received& request);
+  int on_spawn(Received& request);
+  int on_ack(const Message& message);
+  int on_signal(const Message& message);
+  int on_hold(Received& request);
+
+  // reports.cpp
+  void flush();
+  bool flush_entries();
+  bool flush_table();
+  bool send(Message message, std::span<const int> fds = {});
+
+  // terminate.cpp: what happens after SIGTERM if no supervisor does it
+  void on_terminate(int number);
+  void on_terminate_deadline();
+  void signal_all(int number);
+  void kill_adopted();
+
+  Settings settings_;
+  UniqueFd epoll_, signals_;
+  Millis started_{};
+  EntryTable entries_;
+  FdTable held_;
+  bool done_ = false;
+
+  // The present supervisor
+  Life life_;
+  Millis life_began_{};
+  Millis restart_delay_{};
+  std::optional<Millis> restart_at_;
+  bool quick_death_ = false;  // the last one too died at once
+  bool first_ = true;         // no supervisor was given the whole table yet
+  bool shutdown_ = false;
+
+  // The link to it
+  bool greeted_ = false;            // hello came
+  bool deaf_ = false;               // its end does not take any more; what it sent is still read
+  bool blocked_ = false;            // the queue is full: neither send nor take requests
+  std::optional<Millis> retry_at_;  // blocked, and no event will tell (too many descriptors in flight)
+  uint64_t serial_ = 0;
+  bool syncing_ = false;            // the answer to hello is not out yet
+  size_t next_slot_ = 0;            // of held_, while syncing
+  std::optional<Message> refusal_;  // one at most: requests are read only when it is out
+
+  Phase phase_ = Phase::none;
+  int terminate_signal_ = 0;
+  bool terminate_owed_ = false;
+  bool reacted_ = false;
+  bool extended_ = false;  // there is a supervisor: it was given more time, once
+  int kill_rounds_ = 0;
+  std::optional<Millis> terminate_at_;
+};
+
+}  // namespace tend::keeper
