@@ -162,7 +162,7 @@ void Supervisor::recover(Left left) {
     const auto arm = [&](Timer timer, Millis at) { executor_.run(app, lifecycle::Arm{s.spawn, timer, at}); };
     // An end that nobody saw: both daemons died, or a stop came between the wish to spawn and the spawn.
     if (!has_process && (s.phase == Phase::online || (s.phase == Phase::stopping && !s.exited))) {
-      feed(id, lifecycle::Exited{s.spawn, 0});
+      feed(id, lifecycle::Exited{s.spawn, lifecycle::kStatusUnknown});
       continue;
     }
     switch (s.phase) {

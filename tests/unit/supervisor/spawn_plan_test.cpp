@@ -1,0 +1,102 @@
+#include "core/supervisor/spawn_plan.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+using namespace tend;
+using namespace tend::supervisor;
+
+namespace {
+
+PlanInput input(AppSpec spec, Env base = {{"PATH", "/usr/bin:/bin"}, {"HOME", "/root"}}) {
+  spec.name = "api";
+  if (spec.script.empty()) spec.script = "/srv/api.sh";
+  if (spec.interpreter.empty()) spec.interpreter = "none";
+  if (spec.exec_mode.empty()) spec.exec_mode = "fork";
+  PlanInput in;
+  in.home.dir = "/home/u/.tend";
+  in.id = 3;
+  in.spawn = 7;
+  in.slot = 1;
+  in.spec = std::make_shared<const AppSpec>(std::move(spec));
+  in.base_env = std::make_shared<const BaseEnv>(BaseEnv{0, std::move(base)});
+  return in;
+}
+
+std::string value(const Env& env, std::string_view name) {
+  const auto it = std::find_if(env.begin(), env.end(), [&](const auto& e) { return e.first == name; });
+  return it == env.end() ? "<none>" : it->second;
+}
+
+}  // namespace
+
+TEST_CASE("the file's env wins over the caller's, and tend's own over both") {
+  AppSpec spec;
+  spec.env = {{"A", "file"}, {"pm_id", "99"}};
+  const auto env = environment(input(spec, {{"A", "caller"}, {"B", "caller"}}));
+  REQUIRE(env);
+  CHECK(value(*env, "A") == "file");
+  CHECK(value(*env, "B") == "caller");
+  CHECK(value(*env, "pm_id") == "3");
+  CHECK(value(*env, "NODE_APP_INSTANCE") == "1");
+  CHECK(value(*env, "TEND_ID") == "3.7");
+}
+
+TEST_CASE("what belongs to one process does not leak from the caller") {
+  const auto env = environment(input(
+      {}, {{"NODE_CHANNEL_FD", "9"}, {"NODE_UNIQUE_ID", "1"}, {"LISTEN_FDS", "1"}, {"NOTIFY_SOCKET", "/x"}}));
+  REQUIRE(env);
+  for (const char* name : {"NODE_CHANNEL_FD", "NODE_UNIQUE_ID", "LISTEN_FDS", "NOTIFY_SOCKET"}) {
+    CHECK(value(*env, name) == "<none>");
+  }
+}
+
+TEST_CASE("filter_env drops inherited names that contain an entry, not the file's own") {
+  AppSpec spec;
+  spec.filter_env = {"SECRET"};
+  spec.env = {{"MY_SECRET", "mine"}};
+  const auto env = environment(input(spec, {{"THE_SECRET_KEY", "x"}, {"KEPT", "y"}}));
+  REQUIRE(env);
+  CHECK(value(*env, "THE_SECRET_KEY") == "<none>");
+  CHECK(value(*env, "KEPT") == "y");
+  CHECK(value(*env, "MY_SECRET") == "mine");
+}
+
+TEST_CASE("inherit_env false leaves only what a program cannot do without") {
+  AppSpec spec;
+  spec.inherit_env = false;
+  const auto env = environment(input(spec, {{"PATH", "/bin"}, {"CANARY", "x"}}));
+  REQUIRE(env);
+  CHECK(value(*env, "PATH") == "/bin");
+  CHECK(value(*env, "CANARY") == "<none>");
+}
+
+TEST_CASE("an interpreter is searched in the app's own PATH and put before its arguments") {
+  AppSpec spec;
+  spec.interpreter = "sh";
+  spec.node_args = {"-e"};
+  spec.args = {"x", "y z"};
+  const auto request = plan(input(spec, {{"PATH", "/nowhere:/bin"}}));
+  REQUIRE(request);
+  CHECK(request->path == "/bin/sh");
+  CHECK(request->argv == std::vector<std::string>{"sh", "-e", "/srv/api.sh", "x", "y z"});
+}
+
+TEST_CASE("a missing interpreter is an error that names it") {
+  AppSpec spec;
+  spec.interpreter = "no-such-thing";
+  const auto request = plan(input(spec));
+  REQUIRE(!request);
+  CHECK(request.error().message.find("no-such-thing") != std::string::npos);
+}
+
+TEST_CASE("only an interpreter of exactly that name is node") {
+  AppSpec spec;
+  spec.interpreter = "/opt/node/bin/node";
+  CHECK(speaks_node_channel(spec));
+  spec.interpreter = "/home/node/python3";
+  CHECK(!speaks_node_channel(spec));
+  spec.interpreter = "ts-node";
+  CHECK(!speaks_node_channel(spec));
+}
