@@ -1,0 +1,210 @@
+#include "ipc/node_channel.h"
+
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <deque>
+#include <string>
+
+#include "core/base/clock.h"
+#include "core/loop/poll.h"
+#include "core/loop/timer.h"
+#include "ipc/msgpack.h"
+#include "ipc/node_lines.h"
+
+namespace tend::ipc {
+namespace {
+
+constexpr std::size_t kPeek = 64u << 10;
+constexpr int kPeeksPerTurn = 8;
+// What one sendmsg writes whole or not at all (protocols.md 1.6).
+constexpr std::size_t kAtomicWrite = 32'000;
+constexpr std::size_t kMaxQueued = 1u << 20;
+// A line without its end is left in the socket this long, looked at every few milliseconds: readiness is
+// level-triggered and would spin.
+constexpr Millis kPartialLook{10};
+constexpr Millis kPartialPatience{100};
+
+}  // namespace
+
+struct NodeChannel::Impl : std::enable_shared_from_this<NodeChannel::Impl> {
+  Impl(loop::Loop& loop, UniqueFd fd) : socket(std::move(fd)) {
+    poll = std::make_unique<loop::Poll>(loop, socket.get(), [this](int events) {
+      const auto self = shared_from_this();  // a callback may destroy the channel
+      if ((events & UV_WRITABLE) != 0) self->flush();
+      if ((events & ~UV_WRITABLE) != 0) self->read();
+    });
+    look = std::make_unique<loop::Timer>(loop, [this] {
+      const auto self = shared_from_this();
+      self->read();
+    });
+  }
+
+  void read();
+  bool handle_seen(std::string_view seen);  // false: closed, or a line's end has to come first
+  bool wait_for_end(std::size_t seen);      // true: gather what there is
+  bool consume(std::size_t n);
+  void handle(std::string_view line);
+  bool send(const Value& v);
+  void flush();
+  void watch();
+  void end();
+  void shut();
+
+  UniqueFd socket;
+  std::unique_ptr<loop::Poll> poll;
+  std::unique_ptr<loop::Timer> look;
+  NodeLines lines;
+  std::function<void(Value)> message;
+  std::function<void()> closed;
+  std::deque<std::string> out;
+  std::size_t out_offset = 0;  // of the first, already written
+  std::size_t out_bytes = 0;
+  Millis partial_since{};
+  bool waiting = false;  // for a line's end, by the timer
+};
+
+void NodeChannel::Impl::read() {
+  waiting = false;
+  for (int i = 0; i < kPeeksPerTurn && socket; ++i) {
+    std::array<char, kPeek> bytes;  // 64 KiB that nothing fills beforehand
+    // Without room for control data the kernel gives out no copies of passed descriptors, neither to a look
+    // nor to the read that follows it, and closes them.
+    const ssize_t n = ::recv(socket.get(), bytes.data(), bytes.size(), MSG_PEEK | MSG_DONTWAIT);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && errno == EAGAIN) break;
+    if (n <= 0) return end();
+    if (!handle_seen({bytes.data(), static_cast<std::size_t>(n)})) break;
+  }
+  if (socket) watch();
+}
+
+bool NodeChannel::Impl::handle_seen(std::string_view seen) {
+  const std::size_t all = seen.size();
+  while (!seen.empty()) {
+    const bool has_end = seen.find('\n') != seen.npos;
+    if (!has_end && !lines.gathering() && seen.size() < all) return true;  // look again from its beginning
+    const bool gather = !has_end && !lines.gathering() && wait_for_end(seen.size());
+    const auto step = lines.next(seen, gather);
+    if (step.consume == 0) return false;
+    partial_since = {};
+    if (step.line) handle(*step.line);
+    if (!socket || !consume(step.consume)) return false;
+    seen.remove_prefix(step.consume);
+  }
+  return true;
+}
+
+// A look ends at a full buffer, or at a message with descriptors: what is behind it shows only after that is
+// read.
+bool NodeChannel::Impl::wait_for_end(std::size_t seen) {
+  int unread = 0;
+  if (seen >= kPeek ||
+      (::ioctl(socket.get(), FIONREAD, &unread) == 0 && static_cast<std::size_t>(unread) > seen)) {
+    return true;
+  }
+  const Millis now = SystemClock().now();
+  if (partial_since.n == 0) partial_since = now;
+  if (now - partial_since >= kPartialPatience) return true;  // the writer may have no room for the rest
+  waiting = true;
+  look->start(kPartialLook);
+  return false;
+}
+
+bool NodeChannel::Impl::consume(std::size_t n) {
+  std::array<char, kPeek> bytes;
+  while (n > 0) {
+    const ssize_t got = ::recv(socket.get(), bytes.data(), std::min(n, bytes.size()), MSG_DONTWAIT);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) {
+      end();
+      return false;
+    }
+    n -= static_cast<std::size_t>(got);
+  }
+  return true;
+}
+
+void NodeChannel::Impl::handle(std::string_view line) {
+  auto value = from_json(line);
+  if (!value) return;
+  const std::string& cmd = value->at("cmd").text();
+  if (cmd == "NODE_HANDLE") {
+    // Exactly one answer for each, or the app's later sends wait for ever (protocols.md 1.4).
+    send(Map{{"cmd", "NODE_HANDLE_ACK"}});
+    const Value* inner = value->map().find("msg");
+    if (inner != nullptr) message(*inner);
+  } else if (cmd != "NODE_HANDLE_ACK" && cmd != "NODE_HANDLE_NACK") {
+    message(std::move(*value));
+  }
+}
+
+bool NodeChannel::Impl::send(const Value& v) {
+  if (!socket) return false;
+  std::string line = to_json(v) + "\n";
+  if (out.empty() && line.size() <= kAtomicWrite) {
+    ssize_t n = 0;
+    do {
+      n = ::send(socket.get(), line.data(), line.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    } while (n < 0 && errno == EINTR);
+    if (n == static_cast<ssize_t>(line.size())) return true;
+    if (n < 0 && errno != EAGAIN) return false;  // the reading side finds the end
+    out_offset = n > 0 ? static_cast<std::size_t>(n) : 0;
+  }
+  if (line.size() > kMaxQueued - out_bytes) return false;
+  out_bytes += line.size();
+  out.push_back(std::move(line));
+  watch();
+  return true;
+}
+
+void NodeChannel::Impl::flush() {
+  while (socket && !out.empty()) {
+    const std::string_view rest = std::string_view(out.front()).substr(out_offset);
+    const ssize_t n = ::send(socket.get(), rest.data(), rest.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && errno == EAGAIN) break;
+    if (n < 0) {
+      out.clear();
+      out_bytes = out_offset = 0;
+      break;
+    }
+    out_offset += static_cast<std::size_t>(n);
+    if (out_offset < out.front().size()) continue;
+    out_bytes -= out.front().size();
+    out_offset = 0;
+    out.pop_front();
+  }
+  if (socket) watch();
+}
+
+void NodeChannel::Impl::watch() {
+  poll->watch((waiting ? 0 : UV_READABLE) | (out.empty() ? 0 : UV_WRITABLE));
+}
+
+void NodeChannel::Impl::end() {
+  const auto self = shared_from_this();
+  shut();
+  if (closed) closed();
+}
+
+void NodeChannel::Impl::shut() {
+  look.reset();
+  poll.reset();
+  socket.reset();
+}
+
+NodeChannel::NodeChannel(loop::Loop& loop, UniqueFd socket, std::function<void(Value)> message,
+                         std::function<void()> closed)
+    : impl_(std::make_shared<Impl>(loop, std::move(socket))) {
+  impl_->message = std::move(message);
+  impl_->closed = std::move(closed);
+  impl_->watch();
+}
+
+NodeChannel::~NodeChannel() { impl_->shut(); }
+
+bool NodeChannel::send(const Value& message) { return impl_->send(message); }
+
+}  // namespace tend::ipc

@@ -1,5 +1,5 @@
-// The manager's end of Node's IPC channel (protocols.md 1: NODE_CHANNEL_FD, JSON lines). Frames in are whole lines, looked
-// at with MSG_PEEK, handled, then consumed, so that a successor finds what was not handled.
+// The manager's end of Node's IPC channel (protocols.md 1: NODE_CHANNEL_FD, JSON lines). Frames in are whole
+// lines, looked at with MSG_PEEK, handled, then consumed, so that a successor finds what was not handled.
 #pragma once
 
 #include <functional>
@@ -14,9 +14,10 @@ namespace tend::ipc {
 
 class NodeChannel {
  public:
-  // `message` gets each JSON value that the app sent; a handle is answered with NODE_HANDLE_NACK semantics kept for the
-  // cluster work: until then ACKed and closed. Garbage lines are dropped. Lines above 16 MiB are skipped.
-  NodeChannel(loop::Loop& loop, UniqueFd socket, std::function<void(Value)> message, std::function<void()> closed);
+  // `message` gets each JSON value that the app sent. A handle is ACKed and closed, its message passed on.
+  // Garbage lines are dropped. Lines above 16 MiB are skipped.
+  NodeChannel(loop::Loop& loop, UniqueFd socket, std::function<void(Value)> message,
+              std::function<void()> closed);
   ~NodeChannel();
   NodeChannel(const NodeChannel&) = delete;
   NodeChannel& operator=(const NodeChannel&) = delete;
@@ -25,7 +26,7 @@ class NodeChannel {
 
  private:
   struct Impl;
-  std::unique_ptr<Impl> impl_;
+  std::shared_ptr<Impl> impl_;  // shared with the callback that is running while it is destroyed
 };
 
 }  // namespace tend::ipc

@@ -1,4 +1,5 @@
-// The command line's side of the RPC: blocking, with a deadline. No loop: a short-lived process does one thing.
+// The command line's side of the RPC: blocking, with a deadline. No loop: a short-lived process does one
+// thing.
 #pragma once
 
 #include <functional>
@@ -7,8 +8,8 @@
 #include <string_view>
 
 #include "core/base/result.h"
-#include "core/base/units.h"
 #include "core/base/unique_fd.h"
+#include "core/base/units.h"
 #include "core/model/value.h"
 
 namespace tend::ipc {
@@ -17,8 +18,8 @@ inline constexpr int kDeadlineCode = 110;  // Error::code of an expired deadline
 
 class RpcClient {
  public:
-  // Connects to the unix socket at `path`, also when it is longer than sun_path (chdir and a relative name; the working
-  // directory is restored). Error: code ENOENT or ECONNREFUSED when nobody listens.
+  // Connects to the unix socket at `path`, also when it is longer than sun_path (chdir and a relative name;
+  // the working directory is restored). Error: code ENOENT or ECONNREFUSED when nobody listens.
   static Result<RpcClient> connect(const std::string& path);
   RpcClient(RpcClient&&) noexcept;
   RpcClient& operator=(RpcClient&&) noexcept;
