@@ -161,10 +161,11 @@ class Bench:
                 samples = [manager.timed("list") for _ in range(lists)]
                 found[f"list{count}"] = median([s[0] for s in samples]) * 1000
                 found[f"peak{count}"] = max(s[1] for s in samples)
+            daemons = manager.daemons()
             time.sleep(5)
-            before = manager.daemon_work()
+            before = manager.work_of(daemons)
             time.sleep(idle)
-            after = manager.daemon_work()
+            after = manager.work_of(daemons)
             found["cpu"] = (after[0] - before[0]) / idle * 100
             found["wakes"] = (after[1] - before[1]) / idle * 30
             return found

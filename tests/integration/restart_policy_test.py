@@ -87,14 +87,16 @@ class RestartPolicy(TendTest):
         self.assertEqual(self.tend.status("s"), "online")
 
     def test_an_app_older_than_min_uptime_is_not_counted_unstable(self):
-        self.tend.ok("start", "sleep", "--name", "s", "--min-uptime", "100", "--", "1000")
+        self.tend.ok("start", self.tend.json_file("e.json", {"name": "s", "script": "sleep", "args": "1000",
+                                                             "min_uptime": "100"}))
         time.sleep(0.2)  # its age is the matter of the test
         os.kill(self.tend.app("s")["pid"], signal.SIGKILL)
         wait_for(lambda: self.restarts("s") == 1, what="a restart")
         self.assertEqual(self.tend.app("s")["pm2_env"]["unstable_restarts"], 0)
 
     def test_an_app_younger_than_min_uptime_is_counted_unstable(self):
-        self.tend.ok("start", "sleep", "--name", "s", "--min-uptime", "1h", "--", "1000")
+        self.tend.ok("start", self.tend.json_file("e.json", {"name": "s", "script": "sleep", "args": "1000",
+                                                             "min_uptime": "1h"}))
         os.kill(self.tend.app("s")["pid"], signal.SIGKILL)
         wait_for(lambda: self.restarts("s") == 1, what="a restart")
         self.assertEqual(self.tend.app("s")["pm2_env"]["unstable_restarts"], 1)
