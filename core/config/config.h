@@ -44,8 +44,10 @@ bool is_config_file(std::string_view word, bool pm2);
 
 // Reads an ecosystem file: .json (comments, bare keys, single quotes, trailing commas), .yml/.yaml, .js/.cjs/.mjs (through
 // node in a child, 10 s deadline, 16 MiB of output). Shapes: {apps: […]}, {apps: {…}}, {pm2: …}, a list, one app; package.json.
-// "-" reads stdin. Every app is resolved (below).
-Loaded load_file(const std::string& path, const Context& context);
+// "-" reads stdin. Every app is resolved (below). Of the command line's `flags` PM2 merges these into a file's apps:
+// uid, gid and cwd always; namespace, watch and ignore_watch where the app has none. Others are ignored, with a warning
+// under tend.
+Loaded load_file(const std::string& path, const Context& context, const AppSpec& flags = {});
 // The bare document, for `check` and tests; the error is fatal.
 Result<Value> parse_file(const std::string& path, const Context& context);
 // The names in a file, for stop/restart/delete FILE: no resolution, no check of scripts.

@@ -1,0 +1,137 @@
+#include <algorithm>
+
+#include "core/base/text.h"
+#include "core/config/files.h"
+#include "core/config/parts.h"
+#include "core/model/options.h"
+
+namespace tend::config {
+namespace {
+
+constexpr std::size_t kLongestName = 256;
+constexpr std::string_view kIsoDate = "YYYY-MM-DDTHH:mm:ss";
+
+tl::unexpected<Problem> refuse(std::string message, std::string pm2_text) {
+  return tl::unexpected<Problem>(Problem{true, std::move(message), std::move(pm2_text)});
+}
+
+// Cut where no character is split.
+void shorten(std::string& name) {
+  if (name.size() <= kLongestName) return;
+  std::size_t n = kLongestName;
+  while (n > 0 && (static_cast<unsigned char>(name[n]) & 0xc0) == 0x80) --n;
+  name.resize(n);
+}
+
+// A line for the shell: PM2 shows bash itself as the script.
+tl::expected<void, Problem> shell_line(AppSpec& spec, const Context& context) {
+  const std::string path = app_path(spec, context);
+  std::string shell = find_program("bash", path, spec.cwd);
+  if (shell.empty()) shell = find_program("sh", path, spec.cwd);
+  if (shell.empty())
+    return refuse("script: neither bash nor sh is in PATH", "Error: bash not available in PATH");
+  StringList args = {"-c", spec.script};
+  if (!context.pm2 && !spec.args.empty()) {  // PM2 loses them
+    args[1] += " \"$@\"";
+    args.emplace_back(base_name(shell));
+    args.insert(args.end(), spec.args.begin(), spec.args.end());
+  }
+  spec.args = std::move(args);
+  spec.script = std::move(shell);
+  spec.interpreter = "none";
+  mark_resolved(spec, "args");
+  return {};
+}
+
+tl::expected<void, Problem> find_script(AppSpec& spec, const Context& context) {
+  std::string file = absolute_path(spec.script, spec.cwd, context.user_home);
+  if (!exists(file)) {
+    if (spec.script.find_first_of(" \t\n") != std::string::npos) return shell_line(spec, context);
+    const std::string program = find_program(spec.script, app_path(spec, context), spec.cwd);
+    if (program.empty()) {
+      return refuse("script: found " + printable(file) + ", which is no file nor a program in PATH",
+                    "Error: Script not found: " + printable(file));
+    }
+    file = program;
+  }
+  spec.script = std::move(file);
+  auto interpreter = choose_interpreter(spec, context);
+  if (!interpreter) return tl::unexpected(std::move(interpreter.error()));
+  spec.interpreter = std::move(*interpreter);
+  return {};
+}
+
+bool runs_workers(std::string_view interpreter) {
+  const std::string_view name = base_name(interpreter);
+  return name.ends_with("node") || name.ends_with("bun");
+}
+
+// compat.md 3.6 to 3.8; merge_logs looks at what was declared, so it is decided before counts and mode are.
+void resolve_mode(AppSpec& spec, const Context& context) {
+  const bool counted = is_given(spec, "instances");
+  const int64_t asked = spec.instances;
+  const bool declared = is_given(spec, "exec_mode") && !spec.exec_mode.empty();
+  if (spec.execute_command) {
+    spec.exec_mode = "fork";
+  } else if (!declared) {
+    spec.exec_mode = counted && asked >= -1 && runs_workers(spec.interpreter) ? "cluster" : "fork";
+  }
+  if (!(declared && spec.exec_mode == "cluster") && (!counted || asked == 0)) {
+    spec.merge_logs = true;
+    mark_resolved(spec, "merge_logs");
+  }
+  if (asked <= 0) spec.instances = std::max<int64_t>(1, context.cpus + asked);
+  mark_resolved(spec, "exec_mode");
+  mark_resolved(spec, "instances");
+}
+
+// Python writes to a pipe only when its buffer is full, which hides its logs.
+void unbuffer_python(AppSpec& spec) {
+  if (spec.interpreter.find("python") == std::string::npos) return;
+  const bool set = std::any_of(spec.env.begin(), spec.env.end(),
+                               [](const auto& e) { return e.first == "PYTHONUNBUFFERED"; });
+  if (set) return;
+  spec.env.emplace_back("PYTHONUNBUFFERED", "1");
+  mark_resolved(spec, "env");
+}
+
+}  // namespace
+
+void mark_resolved(AppSpec& spec, std::string_view key) {
+  const std::size_t i = index_of(*find_option(key));
+  if (!spec.given[i]) spec.resolved.set(i);
+}
+
+bool is_given(const AppSpec& spec, std::string_view key) { return spec.given[index_of(*find_option(key))]; }
+
+tl::expected<void, Problem> resolve(AppSpec& spec, const Context& context) {
+  if (spec.script.empty()) return refuse("script: not given", "Error: No script path - aborting");
+  spec.cwd = spec.cwd.empty() ? context.cwd : absolute_path(spec.cwd, context.cwd, context.user_home);
+  if (!context.pm2 && !is_directory(spec.cwd)) {
+    return refuse("cwd: found " + printable(spec.cwd) + ", which is no directory", "");
+  }
+  if (spec.name.empty()) spec.name = default_name(spec.script);
+  if (spec.append_env_to_name && !context.env_name.empty()) spec.name += '-' + context.env_name;
+  shorten(spec.name);
+  if (auto found = find_script(spec, context); !found) return found;
+  unbuffer_python(spec);
+  resolve_mode(spec, context);
+  resolve_paths(spec, context);
+  if (spec.time && spec.log_date_format.empty()) {
+    spec.log_date_format = kIsoDate;
+    mark_resolved(spec, "log_date_format");
+  }
+  if (!spec.automation) {
+    spec.pmx = false;
+    mark_resolved(spec, "pmx");
+  }
+  if (context.pm2 &&
+      !is_given(spec, "ready_timeout")) {  // an app that is never ready counts as online in PM2
+    spec.ready_timeout = "online";
+    mark_resolved(spec, "ready_timeout");
+  }
+  for (const std::string_view key : {"name", "script", "cwd", "interpreter"}) mark_resolved(spec, key);
+  return {};
+}
+
+}  // namespace tend::config
