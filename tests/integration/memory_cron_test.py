@@ -14,7 +14,7 @@ class MemoryAndCron(TendTest):
         self.tend.script("grow.py", "import os, time\n"
                          "keep = b'' if os.path.exists('grown') else b'x' * (80 << 20)\n"
                          "open('grown', 'w').close()\ntime.sleep(1000)\n")
-        self.tend.ok("start", "grow.py", "--max-memory-restart", "60M", env={"PM2_WORKER_INTERVAL": "500"})
+        self.tend.ok("start", "grow.py", "--max-memory-restart", "60M")
         wait_for(lambda: self.restarts("grow") == 1, 45, "a restart")
         self.assertRegex(self.tend.ok("describe", "grow").stdout, r"(?i)memory")
         self.assertEqual(self.tend.status("grow"), "online")
