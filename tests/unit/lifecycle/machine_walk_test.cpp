@@ -1,0 +1,186 @@
+// Random lives: every property is a loop over seeds; a failure prints its seed.
+#include <doctest/doctest.h>
+
+#include <map>
+#include <optional>
+#include <random>
+#include <set>
+#include <utility>
+
+#include "tests/unit/lifecycle/driver.h"
+
+namespace tend::lifecycle {
+namespace {
+
+// Answers the machine's actions as a machine room would: late, and with apps that heed only SIGKILL.
+struct World {
+  explicit World(uint32_t seed) : random(seed) {}
+  int64_t below(int64_t n) { return std::uniform_int_distribution<int64_t>(0, n - 1)(random); }
+  bool chance(int percent) { return below(100) < percent; }
+  void later(const Event& e, int64_t delay) { agenda.emplace(driver.now + Millis{delay}, e); }
+
+  void feed(const Event& e) {
+    driver.feed(e);
+    for (uint8_t i = 0; i < driver.last.count; ++i) answer(driver.last.actions[i]);
+  }
+  void answer(const Action& action) {
+    if (const auto* a = std::get_if<Spawn>(&action)) {
+      if (!live.empty()) doubled = true;
+      ++spawns;
+      live.insert(a->spawn);
+      stubborn = chance(30);
+      const int64_t exec = below(kDelay);
+      later(chance(15) ? Event{SpawnFailed{a->spawn}} : Event{Spawned{a->spawn}}, exec);
+      if (chance(50)) later(Exited{a->spawn, exit_code(static_cast<int>(below(3)))}, exec + 1 + below(3000));
+      if (chance(50)) later(Ready{a->spawn}, exec + 1 + below(5000));
+    } else if (const auto* s = std::get_if<SignalTree>(&action)) {
+      if (live.count(s->spawn) && (!stubborn || s->number == SIGKILL))
+        later(Exited{s->spawn, s->number}, kDelay + below(kDelay));
+    } else if (const auto* w = std::get_if<SweepTree>(&action)) {
+      later(TreeGone{w->spawn}, below(kDelay));
+    } else if (const auto* aw = std::get_if<AwaitTree>(&action)) {
+      later(TreeGone{aw->spawn}, below(kDelay));
+    } else if (const auto* arm = std::get_if<Arm>(&action)) {
+      cancel(arm->timer);
+      timers[arm->timer] = agenda.emplace(arm->at, Fired{arm->spawn, arm->timer});
+    } else if (const auto* c = std::get_if<Cancel>(&action)) {
+      cancel(c->timer);
+    }
+  }
+  void cancel(Timer t) {
+    if (const auto it = timers.find(t); it != timers.end()) {
+      agenda.erase(it->second);
+      timers.erase(it);
+    }
+  }
+  void run_until(Millis end) {
+    while (!agenda.empty() && agenda.begin()->first <= end) {
+      const auto it = agenda.begin();
+      const Event e = it->second;
+      driver.now = std::max(driver.now, it->first);
+      for (auto t = timers.begin(); t != timers.end(); ++t) {
+        if (t->second != it) continue;
+        timers.erase(t);
+        break;
+      }
+      agenda.erase(it);
+      if (const auto* x = std::get_if<Exited>(&e)) {
+        if (!live.erase(x->spawn)) continue;  // it died already
+      } else if (const auto* f = std::get_if<SpawnFailed>(&e)) {
+        if (!live.erase(f->spawn)) continue;
+      } else if (const auto* ok = std::get_if<Spawned>(&e)) {
+        if (!live.count(ok->spawn)) continue;
+      }
+      feed(e);
+      if (!something_is_due()) hangs = true;
+    }
+    driver.now = end;
+  }
+  bool something_is_due() const {
+    const State& s = driver.state;
+    const auto awaited = [&](auto want) {
+      for (const auto& [at, e] : agenda) {
+        if (want(e)) return true;
+      }
+      return false;
+    };
+    const auto tree = [&](const Event& e) {
+      return std::holds_alternative<TreeGone>(e) && std::get<TreeGone>(e).spawn == s.spawn;
+    };
+    switch (s.phase) {
+      case Phase::stopped:
+      case Phase::errored:
+        return live.empty();
+      case Phase::online:
+        return live.count(s.spawn) == 1;
+      case Phase::waiting:
+        return timers.count(Timer::restart) == 1 && s.due.n >= 0;
+      case Phase::launching:
+        return live.count(s.spawn) == 1 && (!s.executed || timers.count(Timer::ready) == 1);
+      case Phase::stopping:
+        return timers.count(Timer::kill) == 1 && (s.exited ? awaited(tree) : live.count(s.spawn) == 1);
+      case Phase::sweeping:
+        return awaited(tree);
+    }
+    return false;
+  }
+
+  static constexpr int64_t kDelay = 40;
+  using Agenda = std::multimap<Millis, Event>;
+  Driver driver;
+  std::mt19937 random;
+  Agenda agenda;
+  std::map<Timer, Agenda::iterator> timers;
+  std::set<uint32_t> live;
+  bool stubborn = false, doubled = false, hangs = false;
+  int spawns = 0;
+};
+
+Policy any_policy(World& w) {
+  Policy p;
+  p.autorestart = w.chance(80);
+  p.treekill = w.chance(70);
+  p.wait_ready = w.chance(40);
+  p.ready_timeout_is_online = w.chance(30);
+  p.max_restarts = static_cast<uint32_t>(w.below(5));
+  if (w.chance(30)) p.restart_delay = Millis{w.below(500)};
+  if (w.chance(30)) p.exp_backoff = Millis{1 + w.below(300)};
+  p.kill = Millis{w.below(2000)};
+  if (w.chance(30)) p.stop_code_count = 1;
+  return p;
+}
+
+Event any_event(World& w) {
+  const uint32_t spawn = w.driver.state.spawn;
+  switch (w.below(8)) {
+    case 0:
+    case 1:
+      return Start{};
+    case 2:
+      return Stop{};
+    case 3:
+      return Restart{w.chance(50) ? Cause::user : Cause::cron};
+    case 4:
+      return Reset{};
+    // A stray timer: late ones of older processes, and of this one those that may come at any time.
+    case 5:
+      return Fired{spawn - 1, static_cast<Timer>(w.below(kTimerKinds))};
+    case 6:
+      return Fired{spawn, w.chance(50) ? Timer::stable : Timer::restart};
+    default:
+      return TreeGone{spawn - 1};
+  }
+}
+
+TEST_CASE("20,000 random lives: one process at a time, nothing hangs, a stop is final, no step is stale") {
+  for (uint32_t seed = 1; seed <= 20000; ++seed) {
+    CAPTURE(seed);
+    World w(seed);
+    w.driver.policy = any_policy(w);
+    w.feed(Start{});
+    for (int i = 0; i < 30; ++i) {
+      w.run_until(w.driver.now + Millis{w.below(w.chance(20) ? 4000 : 200)});
+      // That one is no stray: the world still owes it.
+      const Event e = any_event(w);
+      if (std::holds_alternative<Fired>(e) && std::get<Fired>(e).timer == Timer::restart &&
+          std::get<Fired>(e).spawn == w.driver.state.spawn && w.driver.state.phase == Phase::waiting)
+        continue;
+      w.feed(e);
+      REQUIRE(w.something_is_due());
+    }
+    w.feed(Stop{});
+    const Millis stopped_at = w.driver.now;
+    w.run_until(stopped_at + w.driver.policy.kill * 2 + Millis{4 * World::kDelay + kMinKillRepeat.n});
+    REQUIRE(w.live.empty());
+    REQUIRE(w.driver.state.phase == Phase::stopped);
+    const int spawns = w.spawns;
+    w.run_until(w.driver.now + Millis{3600000});
+    REQUIRE(w.spawns == spawns);
+    REQUIRE(w.driver.state.phase == Phase::stopped);
+    REQUIRE(!w.doubled);
+    REQUIRE(!w.hangs);
+  }
+}
+
+}  // namespace
+}  // namespace tend::lifecycle
