@@ -18,6 +18,7 @@ namespace {
 enum Tag : uint32_t { kSignalsTag, kLinkTag, kPipeTag };
 
 constexpr int kRequestsPerTurn = 64;
+constexpr Millis kSuccessorTime{1000};  // after a signal, to say hello
 constexpr Millis kQuickDeath{1000};
 constexpr Millis kFirstDelay{100};
 constexpr Millis kLongestDelay{5000};
@@ -212,8 +213,9 @@ void Keeper::supervisor_gone() {
     return;
   }
   if (phase_ == Phase::asked) {
-    reacted_ = false;
-    terminate_at_ = now() + Millis{1000};
+    // A successor that dies again and again does not move the deadline.
+    if (!terminate_at_ || extended_) terminate_at_ = now() + kSuccessorTime;
+    extended_ = reacted_ = false;
   }
   if (phase_ >= Phase::terminating) return;
   const bool quick = now() - life_began_ < kQuickDeath;

@@ -1,8 +1,11 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <csignal>
 
 #include "harness.h"
@@ -123,8 +126,46 @@ TEST_CASE("a thousand held descriptors come back in order through a small queue"
   CHECK(second.next().kind == Kind::synced);
 }
 
-TEST_CASE(
-    "a signal to the keeper is reported as terminate, again to the next supervisor, and shutdown ends it") {
+TEST_CASE("descriptors beyond what may be under way at once arrive when there is room again") {
+  TestKeeper keeper({.lives = 3, .files = 300});
+  Peer first = Peer::synced(keeper, 0);
+  const UniqueFd null(open("/dev/null", O_RDONLY | O_CLOEXEC));
+  for (int i = 0; i < 200; ++i) first.hold(std::to_string(i), null.get());
+  first.close();
+  // The second dies with its 200 unread, which still count; the third may have about 100 under way.
+  Peer second = Peer::greeted(keeper, 1);
+  REQUIRE(shutdown(second.fd(), SHUT_WR) == 0);
+  Peer third = Peer::greeted(keeper, 2);
+  for (int i = 0; i < 200; ++i) REQUIRE(third.next().name == std::to_string(i));
+  CHECK(third.next().kind == Kind::synced);
+  for (int i = 0; i < 200; ++i) REQUIRE(second.next().fd);
+}
+
+TEST_CASE("as many descriptors as the limit allows, up to twenty thousand, are held and given back") {
+  rlimit limit{};
+  REQUIRE(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+  const rlimit more{limit.rlim_max, limit.rlim_max};
+  REQUIRE(setrlimit(RLIMIT_NOFILE, &more) == 0);
+  const int many = static_cast<int>(std::min<rlim_t>(20000, limit.rlim_max - 50));
+  TestKeeper keeper({.lives = 2});
+  REQUIRE(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+  Peer first = Peer::synced(keeper, 0);
+  const UniqueFd null(open("/dev/null", O_RDONLY | O_CLOEXEC));
+  for (int i = 0; i < many; ++i) first.hold(std::to_string(i), null.get());
+  first.spawn(program(1, {"/bin/true"}));  // with all of them open
+  CHECK(first.next().kind == Kind::spawned);
+  CHECK(first.next().kind == Kind::exited);
+  first.send(Kind::ack, 1, 1);
+  first.close();
+  Peer second = Peer::greeted(keeper, 1);
+  for (int i = 0; i < many; ++i) REQUIRE(second.next().name == std::to_string(i));
+  CHECK(second.next().kind == Kind::synced);
+  for (int i = 0; i < many; ++i) second.drop(std::to_string(i));
+  second.spawn(program(2, {"/bin/true"}));
+  CHECK(second.next().kind == Kind::spawned);
+}
+
+TEST_CASE("a signal is reported as terminate, again to the next supervisor, and shutdown ends the keeper") {
   TestKeeper keeper({.lives = 2});
   Peer first = Peer::synced(keeper, 0);
   REQUIRE(kill(keeper.pid(), SIGINT) == 0);

@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -38,8 +39,16 @@ void pretend_old_kernel() {
   if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0) _exit(99);
 }
 
-[[noreturn]] void be_keeper(std::vector<UniqueFd>& ends, bool old_kernel) {
-  if (old_kernel) pretend_old_kernel();
+void limit_files(int files) {
+  const auto n = static_cast<rlim_t>(files);
+  const rlimit limit{n, n};
+  if (setrlimit(RLIMIT_NOFILE, &limit) != 0) _exit(97);
+  if (geteuid() == 0 && setresuid(65534, 65534, 65534) != 0) _exit(96);
+}
+
+[[noreturn]] void be_keeper(std::vector<UniqueFd>& ends, const Setup& setup) {
+  if (setup.old_kernel) pretend_old_kernel();
+  if (setup.files != 0) limit_files(setup.files);
   signal(SIGPIPE, SIG_IGN);
   signal(SIGHUP, SIG_IGN);
   prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
@@ -85,7 +94,7 @@ TestKeeper::TestKeeper(Setup setup) {
   pid_ = fork();
   if (pid_ == 0) {
     ends_.clear();
-    be_keeper(keepers, setup.old_kernel);
+    be_keeper(keepers, setup);
   }
 }
 

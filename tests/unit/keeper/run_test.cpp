@@ -22,7 +22,7 @@ namespace {
 // Tells its facts through a FIFO, one line a life, then waits to be killed.
 constexpr char kScript[] =
     "#!/bin/sh\n"
-    "fds=$(cd /proc/$$/fd; for i in 0 3 4 5 6 7 8 9 11 12 13; do [ -e $i -o -L $i ] && printf %s, $i; done)\n"
+    "for i in 0 3 4 5 6 7 8 9 11 12 13; do [ -L /proc/$$/fd/$i ] && fds=$fds$i,; done\n"
     "echo $$ $1 $2 $TEND_EPOCH $(umask) $fds $(pwd) >> \"$1/lives\"\n"
     "exec sleep 1000\n";
 
