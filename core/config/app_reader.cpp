@@ -101,6 +101,7 @@ class Reader {
 
   void environment() {
     const OptionRow& row = *find_option("env");
+    const bool own = spec_.given[index_of(row)];
     if (!context_.env_name.empty()) {
       const Value& deployed = document_.root.at("deploy").at(context_.env_name).at("env");
       if (deployed.is<Map>()) below(row, deployed);
@@ -117,8 +118,7 @@ class Reader {
         add(true, key, "found " + done.error().found + "; accepted: " + done.error().accepted, "");
       }
     }
-    if (spec_.port != 0 && spec_.given[index_of(row)])
-      lay_over(spec_.env, {{"PORT", std::to_string(spec_.port)}});
+    if (spec_.port != 0 && own) lay_over(spec_.env, {{"PORT", std::to_string(spec_.port)}});
   }
 
   // deploy.<name>.env lies below the app's own.
