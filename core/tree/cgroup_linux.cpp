@@ -1,0 +1,234 @@
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cinttypes>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <sstream>
+#include <string_view>
+#include <utility>
+
+#include "core/tree/cgroup.h"
+#include "core/tree/proc_stat.h"
+
+namespace tend::tree {
+namespace {
+
+uint64_t fnv64(std::string_view text) {
+  uint64_t h = 14695981039346656037u;
+  for (const char c : text) h = (h ^ static_cast<unsigned char>(c)) * 1099511628211u;
+  return h;
+}
+
+// The keeper's own cgroup as a path in this mount namespace; "" when cgroup v2 is not mounted.
+std::string base_of(int keeper_pid) {
+  std::string own;
+  std::istringstream lines(read_small(("/proc/" + std::to_string(keeper_pid) + "/cgroup").c_str()));
+  for (std::string line; std::getline(lines, line);) {
+    if (line.rfind("0::", 0) == 0) own = line.substr(3);
+  }
+  if (own.empty()) return {};
+  std::istringstream mounts(read_small("/proc/self/mountinfo"));
+  for (std::string line; std::getline(mounts, line);) {
+    const std::size_t dash = line.find(" - cgroup2 ");
+    if (dash == std::string::npos) continue;
+    std::istringstream fields(line);  // id parent major:minor root mount-point …, see proc(5)
+    std::string skip, root, point;
+    fields >> skip >> skip >> skip >> root >> point;
+    std::string_view below = own;
+    if (root != "/") {
+      if (below.substr(0, root.size()) != root) continue;
+      below.remove_prefix(root.size());
+    }
+    if (below == "/") below = {};
+    return point + std::string(below);
+  }
+  return {};
+}
+
+std::vector<std::string> names_in(const std::string& folder) {
+  std::vector<std::string> names;
+  const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir(folder.c_str()), &::closedir);
+  if (!dir) return names;
+  while (const dirent* entry = ::readdir(dir.get())) {
+    if (entry->d_type == DT_DIR && entry->d_name[0] != '.') names.emplace_back(entry->d_name);
+  }
+  return names;
+}
+
+// A group that is gone has nobody in it.
+bool populated(const std::string& group) {
+  return read_small((group + "/cgroup.events").c_str()).find("populated 1") != std::string::npos;
+}
+
+}  // namespace
+
+Cgroups::Cgroups(loop::Loop& loop, const std::string& home, int keeper_pid) : loop_(loop) {
+  const std::string base = std::getenv("TEND_NO_CGROUP") == nullptr ? base_of(keeper_pid) : std::string();
+  if (base.empty() || ::access(base.c_str(), W_OK) != 0) return;
+  char prefix[32];
+  std::snprintf(prefix, sizeof prefix, "tend-%016" PRIx64 "-", fnv64(home));
+  const std::string own = prefix + std::to_string(keeper_pid);
+  root_ = base + "/" + own;
+  for (const std::string& name : names_in(base)) {
+    if (name.rfind(prefix, 0) != 0 || name == own) continue;
+    const std::string stale = base + "/" + name;
+    for (const std::string& group : names_in(stale)) ::rmdir((stale + "/" + group).c_str());
+    ::rmdir(stale.c_str());  // the kernel refuses both while somebody lives in them
+  }
+}
+
+Cgroups::~Cgroups() {
+  for (const std::string& group : unremoved_) ::rmdir(group.c_str());
+  if (!root_.empty()) ::rmdir(root_.c_str());  // stays while it has groups
+}
+
+std::string Cgroups::path(uint32_t id, uint32_t spawn) const {
+  return root_ + "/" + std::to_string(id) + "." + std::to_string(spawn);
+}
+
+// Permission to write the folder is not permission to move into it (the common ancestor counts, cgroups(7)),
+// so a throw-away child tries once what the keeper is going to do.
+bool Cgroups::probe() {
+  if (works_ != Works::unknown) return works_ == Works::yes;
+  works_ = Works::no;
+  if (root_.empty() || (::mkdir(root_.c_str(), 0755) != 0 && errno != EEXIST)) return false;
+  const std::string group = root_ + "/probe";
+  if (::mkdir(group.c_str(), 0755) != 0 && errno != EEXIST) return false;
+  {
+    const UniqueFd dir(::open(group.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    clone_args args{};
+    args.flags = CLONE_INTO_CGROUP;
+    args.cgroup = static_cast<uint64_t>(dir.get());
+    const long pid = dir ? ::syscall(SYS_clone3, &args, sizeof args) : -1;
+    if (pid == 0) ::syscall(SYS_exit_group, 0);
+    if (pid > 0) {
+      // No exit signal was asked for: the owner's SIGCHLD handling never hears of this child.
+      while (::waitpid(static_cast<pid_t>(pid), nullptr, __WALL) < 0 && errno == EINTR) {
+      }
+      works_ = Works::yes;
+    }
+  }
+  if (::rmdir(group.c_str()) != 0) unremoved_.push_back(group);
+  if (works_ == Works::no) ::rmdir(root_.c_str());
+  return works_ == Works::yes;
+}
+
+UniqueFd Cgroups::make(uint32_t id, uint32_t spawn) {
+  if (!probe()) return {};
+  const std::string group = path(id, spawn);
+  if (::mkdir(group.c_str(), 0755) != 0 && errno == ENOENT) {
+    ::mkdir(root_.c_str(), 0755);
+    ::mkdir(group.c_str(), 0755);
+  }
+  return UniqueFd(::open(group.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+}
+
+bool Cgroups::exists(uint32_t id, uint32_t spawn) const {
+  return !root_.empty() && ::access(path(id, spawn).c_str(), F_OK) == 0;
+}
+
+std::vector<int> Cgroups::pids(uint32_t id, uint32_t spawn) const {
+  std::vector<int> found;
+  const std::string text = read_small((path(id, spawn) + "/cgroup.procs").c_str());
+  for (const char* at = text.c_str(); *at != '\0';) {
+    char* end = nullptr;
+    const long pid = std::strtol(at, &end, 10);
+    if (end == at) break;
+    if (pid > 1) found.push_back(static_cast<int>(pid));  // 0: lives in another pid namespace
+    at = *end == '\n' ? end + 1 : end;
+  }
+  return found;
+}
+
+void Cgroups::kill(uint32_t id, uint32_t spawn) const {
+  const UniqueFd fd(::open((path(id, spawn) + "/cgroup.kill").c_str(), O_WRONLY | O_CLOEXEC));
+  if (fd && ::write(fd.get(), "1", 1) == 1) return;
+  // Before Linux 5.14. What was signalled cannot fork again, so each round meets fewer; await() meets the
+  // rest.
+  for (int round = 0; round < 16; ++round) {
+    const std::vector<int> left = pids(id, spawn);
+    if (left.empty()) return;
+    for (const int pid : left) {
+      if (const auto p = read_stat(pid)) send_signal(*p, SIGKILL);
+    }
+  }
+}
+
+bool Cgroups::await(uint32_t id, uint32_t spawn, std::function<void()> empty) {
+  std::string group = path(id, spawn);
+  if (!populated(group)) {
+    loop_.defer(std::move(empty));
+    return true;
+  }
+  if (!inotify_) {
+    inotify_.reset(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
+    if (!inotify_) return false;
+    poll_ = std::make_unique<loop::Poll>(loop_, inotify_.get(), [this](int) { on_inotify(); });
+    poll_->watch(UV_READABLE);
+  }
+  const int watch = ::inotify_add_watch(inotify_.get(), (group + "/cgroup.events").c_str(), IN_MODIFY);
+  if (watch < 0) return errno == ENOENT ? (loop_.defer(std::move(empty)), true) : false;
+  if (!populated(group)) {  // between the look and the watch
+    ::inotify_rm_watch(inotify_.get(), watch);
+    loop_.defer(std::move(empty));
+    return true;
+  }
+  watches_.insert_or_assign(watch, Watch{std::move(group), std::move(empty)});
+  return true;
+}
+
+void Cgroups::forget(uint32_t id, uint32_t spawn) {
+  if (watches_.empty()) return;
+  const std::string group = path(id, spawn);
+  for (auto it = watches_.begin(); it != watches_.end(); ++it) {
+    if (it->second.group != group) continue;
+    ::inotify_rm_watch(inotify_.get(), it->first);
+    watches_.erase(it);
+    return;
+  }
+}
+
+void Cgroups::on_inotify() {
+  alignas(inotify_event) char buffer[4096];
+  std::vector<int> touched;
+  ssize_t n = 0;
+  while ((n = ::read(inotify_.get(), buffer, sizeof buffer)) > 0) {
+    for (ssize_t at = 0; at < n;) {
+      inotify_event event{};
+      std::memcpy(&event, buffer + at, sizeof event);
+      at += static_cast<ssize_t>(sizeof event + event.len);
+      if ((event.mask & IN_Q_OVERFLOW) != 0) {
+        for (const auto& [watch, unused] : watches_) touched.push_back(watch);
+      } else {
+        touched.push_back(event.wd);
+      }
+    }
+  }
+  for (const int watch : touched) {
+    const auto it = watches_.find(watch);
+    if (it == watches_.end() || populated(it->second.group)) continue;
+    loop_.defer(std::move(it->second.empty));
+    ::inotify_rm_watch(inotify_.get(), watch);
+    watches_.erase(it);
+  }
+}
+
+void Cgroups::remove(uint32_t id, uint32_t spawn) {
+  if (root_.empty()) return;
+  unremoved_.push_back(path(id, spawn));
+  std::erase_if(unremoved_,
+                [](const std::string& group) { return ::rmdir(group.c_str()) == 0 || errno != EBUSY; });
+}
+
+}  // namespace tend::tree

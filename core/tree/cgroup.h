@@ -1,0 +1,54 @@
+// The cgroups of one daemon: <base>/tend-<hash of home>-<keeper pid>/<id>.<spawn>. A group's path is a
+// function of what a successor supervisor knows too, so it finds the groups of living apps by their
+// existence.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "core/base/unique_fd.h"
+#include "core/loop/loop.h"
+#include "core/loop/poll.h"
+
+namespace tend::tree {
+
+class Cgroups {
+ public:
+  // Removes what dead daemons of this home left. TEND_NO_CGROUP in the environment turns groups off.
+  Cgroups(loop::Loop& loop, const std::string& home, int keeper_pid);
+  ~Cgroups();
+  Cgroups(const Cgroups&) = delete;
+  Cgroups& operator=(const Cgroups&) = delete;
+
+  UniqueFd make(uint32_t id, uint32_t spawn);  // empty where there is no writable cgroup v2
+  bool exists(uint32_t id, uint32_t spawn) const;
+  std::vector<int> pids(uint32_t id, uint32_t spawn) const;
+  void kill(uint32_t id, uint32_t spawn) const;
+  // Calls `empty` once, later on the loop, when no process is in the group. False: it cannot be watched.
+  bool await(uint32_t id, uint32_t spawn, std::function<void()> empty);
+  void forget(uint32_t id, uint32_t spawn);
+  void remove(uint32_t id, uint32_t spawn);  // REQUIRES: empty, or soon so (tried again later)
+
+ private:
+  std::string path(uint32_t id, uint32_t spawn) const;
+  bool probe();
+  void on_inotify();
+
+  loop::Loop& loop_;
+  std::string root_;  // our own directory; empty: no cgroups
+  enum class Works : uint8_t { unknown, yes, no } works_ = Works::unknown;
+  struct Watch {
+    std::string group;
+    std::function<void()> empty;
+  };
+  UniqueFd inotify_;
+  std::unique_ptr<loop::Poll> poll_;
+  std::unordered_map<int, Watch> watches_;  // by watch descriptor
+  std::vector<std::string> unremoved_;
+};
+
+}  // namespace tend::tree
