@@ -1,0 +1,108 @@
+#include <array>
+
+#include "cmd/pm2/personality.h"
+#include "cmd/render/width.h"
+#include "cmd/tend/command.h"
+#include "core/base/text.h"
+
+namespace tend::cli {
+namespace {
+
+bool has_word(std::string_view words, std::string_view word) {
+  for (const auto& w : split(words, ' '))
+    if (w == word) return true;
+  return false;
+}
+
+std::string nearest_command(std::string_view word) {
+  std::vector<std::string_view> names;
+  for (const auto group : groups())
+    for (const Command& c : group) names.push_back(c.name);
+  return std::string(nearest(word, names));
+}
+
+int unknown(Session& s) {
+  if (s.pm2) {
+    s.complain("Command not found");
+    s.complain_raw(
+        "usage: pm2 [options] <command>\n\npm2 -h, --help             all available commands and options\n");
+    return s.exit_of(kUsage);
+  }
+  const std::string near = nearest_command(s.args.command);
+  s.complain("unknown command " + printable(s.args.command) +
+             (near.empty() ? "" : "; did you mean " + near + "?"));
+  return kUsage;
+}
+
+}  // namespace
+
+std::span<const std::span<const Command>> groups() {
+  static const std::array<std::span<const Command>, 6> kGroups = {apps_commands(),   view_commands(),
+                                                                  logs_commands(),   persist_commands(),
+                                                                  daemon_commands(), config_commands()};
+  return kGroups;
+}
+
+const Command* find_command(std::string_view word) {
+  for (const auto group : groups())
+    for (const Command& c : group)
+      if (c.name == word || has_word(c.aliases, word)) return &c;
+  return nullptr;
+}
+
+std::string help_text(std::string_view program) {
+  std::string out =
+      "usage: " + std::string(program) + " <command> [operands] [options] [-- arguments of the app]\n";
+  std::string_view group;
+  for (const auto commands : groups()) {
+    for (const Command& c : commands) {
+      if (c.group != group) out += "\n" + std::string(c.group) + "\n";
+      group = c.group;
+      std::string left = std::string(c.name) + (c.operands.empty() ? "" : " ") + std::string(c.operands);
+      out += "  " + render::pad(left, 30) + " " + std::string(c.help) +
+             (c.aliases.empty() ? "" : " [" + std::string(c.aliases) + "]") + "\n";
+    }
+  }
+  for (const bool app : {true, false}) {
+    out += app ? "\nOptions of an app (start, restart, reload)\n" : "\nOptions\n";
+    for (const FlagRow& f : flag_rows())
+      if (f.app == app)
+        out += "  " + render::pad(f.names + (f.value.empty() ? "" : " ") + f.value, 44) + " " + f.help + "\n";
+  }
+  return out;
+}
+
+std::string command_help(std::string_view program, const Command& c) {
+  return "usage: " + std::string(program) + " " + std::string(c.name) + (c.operands.empty() ? "" : " ") +
+         std::string(c.operands) + " [options]\n\n" + std::string(c.help) +
+         (c.aliases.empty() ? "" : "\nOther names: " + std::string(c.aliases)) + "\n";
+}
+
+int run_command(Session& s) {
+  const std::string_view program = s.pm2 ? "pm2" : "tend";
+  if (s.args.version) {
+    s.print(s.pm2 ? std::string(pm2::kVersion) + "\n" : "tend " TEND_VERSION "\n");
+    return kDone;
+  }
+  const Command* command = find_command(s.args.command);
+  if (s.args.help) {
+    s.print(command == nullptr ? help_text(program) : command_help(program, *command));
+    return kDone;
+  }
+  if (s.args.command.empty()) {
+    s.complain_raw("usage: " + std::string(program) + " [options] <command>\n\n" + std::string(program) +
+                   " -h, --help shows all commands and options\n");
+    return s.exit_of(kUsage);
+  }
+  if (command == nullptr) return unknown(s);
+  if (s.args.words.size() < command->least) {
+    const std::string operands(command->operands);
+    s.complain_raw(s.pm2 ? "\nerror: missing required argument `name|id'\n\n"
+                         : "tend: " + std::string(command->name) +
+                               ": missing operand; accepted: " + operands + "\n");
+    return s.exit_of(kUsage);
+  }
+  return command->run(s);
+}
+
+}  // namespace tend::cli

@@ -1,0 +1,59 @@
+// One executable, three roles: argv[0] tells which (settled 14).
+#include <unistd.h>
+
+#include <climits>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cmd/tend/command.h"
+#include "core/base/text.h"
+#include "core/keeper/main.h"
+#include "core/supervisor/main.h"
+
+namespace {
+
+int keeper_main(int argc, char** argv) {
+  if (argc != 4 || !tend::is_digits(argv[3])) return 2;
+  tend::keeper::Options options;
+  options.home = {argv[1], std::string_view(argv[2]) == "pm2"};
+  options.ready_fd = std::atoi(argv[3]);
+  char self[PATH_MAX] = "/proc/self/exe";
+  // The path and not the link: after an upgrade a new supervisor is the new program.
+  if (const ssize_t n = ::readlink("/proc/self/exe", self, sizeof self - 1); n > 0) self[n] = '\0';
+  options.self = ::access(self, X_OK) == 0 ? self : "/proc/self/exe";
+  return tend::keeper::run(options);
+}
+
+int supervisor_main(int argc, char** argv) {
+  if (argc < 3) return 2;
+  return tend::supervisor::run({argv[1], std::string_view(argv[2]) == "pm2"});
+}
+
+int command_line(const std::vector<std::string>& argv) {
+  const std::string name = argv[0].substr(argv[0].rfind('/') + 1);
+  const bool pm2 = name == "pm2";
+  auto parsed = tend::cli::parse({argv.begin() + 1, argv.end()}, pm2);
+  if (!parsed) {
+    tend::cli::Session s({}, tend::cli::look_around(argv), pm2);
+    if (pm2)
+      s.complain_raw(parsed.error().pm2_text + "\n");
+    else
+      s.complain(parsed.error().message);
+    return s.exit_of(tend::cli::kUsage);
+  }
+  tend::cli::Session s(std::move(*parsed), tend::cli::look_around(argv), pm2);
+  return tend::cli::run_command(s);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::string_view role = argc > 0 ? argv[0] : "tend";
+  if (role == "tend: keeper") return keeper_main(argc, argv);
+  if (role == "tend: supervisor") return supervisor_main(argc, argv);
+  std::vector<std::string> words(argv, argv + argc);
+  if (words.empty()) words.emplace_back("tend");
+  return command_line(words);
+}

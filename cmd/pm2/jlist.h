@@ -1,0 +1,16 @@
+// PM2's record of an app (compat.md 7.1), made from Row (full) of api.h.
+#pragma once
+
+#include <string>
+
+#include "core/model/value.h"
+
+namespace tend::pm2 {
+
+// `version`: from the nearest package.json; "" gives "N/A".
+Value record(const Value& row, const std::string& version);
+
+// `rows` as jlist's array, each with the version of its package.
+Value jlist(const List& rows);
+
+}  // namespace tend::pm2

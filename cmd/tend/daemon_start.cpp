@@ -1,0 +1,127 @@
+#include "cmd/tend/daemon_start.h"
+
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "cmd/tend/caller.h"
+#include "core/base/clock.h"
+#include "core/base/unique_fd.h"
+
+namespace tend::cli {
+namespace {
+
+constexpr Millis kGiveUp{5'000};
+constexpr Millis kSpawnAgain{1'000};  // the winner of the lock may have died before it listened
+constexpr int kReadyFd = 3;
+
+Status make_folders(const std::string& dir) {
+  for (std::size_t at = dir.find('/', 1);; at = dir.find('/', at + 1)) {
+    const std::string part = dir.substr(0, at);
+    if (::mkdir(part.c_str(), at == std::string::npos ? 0700 : 0755) != 0 && errno != EEXIST)
+      return fail_errno("create " + part);
+    if (at == std::string::npos) return {};
+  }
+}
+
+// What must not stay in the daemon: it would tell each app that it is somebody else's child.
+void scrub_environment() {
+  std::vector<std::string> names;
+  for (char** entry = ::environ; entry != nullptr && *entry != nullptr; ++entry) {
+    const std::string_view text = *entry;
+    const std::string_view name = text.substr(0, text.find('='));
+    if (inherited_mark(name)) names.emplace_back(name);
+  }
+  for (const auto& name : names) ::unsetenv(name.c_str());
+}
+
+void default_signals() {
+  for (int number = 1; number < NSIG; ++number) ::signal(number, SIG_DFL);
+  sigset_t none;
+  ::sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+}
+
+// In the grandchild, which is about to be the keeper; never returns.
+[[noreturn]] void become_keeper(const Home& home, int ready) {
+  default_signals();
+  scrub_environment();
+  const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+  for (const int fd : {0, 1, 2})
+    if (null < 0 || ::dup2(null, fd) < 0) ::_exit(127);
+  if (ready == kReadyFd) {
+    if (::fcntl(ready, F_SETFD, 0) != 0) ::_exit(127);
+  } else if (::dup2(ready, kReadyFd) < 0) {
+    ::_exit(127);
+  }
+  // Nothing that the caller held open may live as long as the daemon does; older kernels rely on CLOEXEC
+  // alone.
+  ::syscall(SYS_close_range, kReadyFd + 1, ~0u, 0);
+  if (::chdir("/") != 0) ::_exit(127);
+  std::string title = "tend: keeper", dir = home.dir, name = home.pm2 ? "pm2" : "tend",
+              fd = std::to_string(kReadyFd);
+  char* const argv[] = {title.data(), dir.data(), name.data(), fd.data(), nullptr};
+  ::execv("/proc/self/exe", argv);
+  ::_exit(127);
+}
+
+Result<UniqueFd> spawn_keeper(const Home& home) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return fail_errno("pipe");
+  UniqueFd ours(ends[0]), theirs(ends[1]);
+  const pid_t child = ::fork();
+  if (child < 0) return fail_errno("fork");
+  if (child == 0) {
+    ::setsid();
+    const pid_t keeper = ::fork();  // no session leader: it can never get a terminal
+    if (keeper != 0) ::_exit(keeper < 0 ? 1 : 0);
+    become_keeper(home, theirs.get());
+  }
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (status != 0) return fail("start the daemon: fork failed");
+  return ours;
+}
+
+// Until the keeper listens (a byte), gave up (end of file), or the time is over.
+void await_ready(int ready, Millis limit) {
+  pollfd p{ready, POLLIN, 0};
+  while (::poll(&p, 1, static_cast<int>(limit.n)) < 0 && errno == EINTR) {
+  }
+}
+
+}  // namespace
+
+Result<ipc::RpcClient> start_daemon(const Home& home) {
+  if (auto made = make_folders(home.dir); !made) return tl::unexpected<Error>(made.error());
+  const SystemClock clock;
+  const Millis end = clock.now() + kGiveUp;
+  for (;;) {
+    auto ready = spawn_keeper(home);
+    if (!ready) return tl::unexpected<Error>(ready.error());
+    const Millis again = std::min(end, clock.now() + kSpawnAgain);
+    await_ready(ready->get(), end - clock.now());
+    for (int pause = 1;; pause = std::min(pause * 2, 20)) {
+      auto client = ipc::RpcClient::connect(home.socket());
+      if (client) return client;
+      const bool nobody = client.error().code == ENOENT || client.error().code == ECONNREFUSED ||
+                          client.error().code == EAGAIN;
+      if (!nobody) return client;
+      if (clock.now() >= end)
+        return fail("the daemon did not come up within 5s; see " + home.daemon_log(), ipc::kDeadlineCode);
+      if (clock.now() >= again) break;
+      ::poll(nullptr, 0, pause);  // somebody else's keeper is about to listen: there is nothing to wait on
+    }
+  }
+}
+
+}  // namespace tend::cli

@@ -1,0 +1,11 @@
+// Manual page and shell completion, from the option table and the commands.
+#pragma once
+
+#include <string>
+
+namespace tend::cli {
+
+std::string generate_man();
+std::string generate_bash_completion(std::string_view program);
+
+}  // namespace tend::cli

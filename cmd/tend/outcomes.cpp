@@ -1,0 +1,157 @@
+#include "cmd/tend/outcomes.h"
+
+#include <algorithm>
+
+#include "cmd/pm2/package_version.h"
+#include "cmd/pm2/personality.h"
+#include "core/base/text.h"
+#include "core/model/api.h"
+#include "core/model/app_spec.h"
+#include "core/model/options.h"
+
+namespace tend::cli {
+namespace {
+
+std::string label(const Value& outcome) {
+  return printable(outcome.at("name").text()) + " (" + std::to_string(outcome.at("id").integer()) + ")";
+}
+
+std::string log_text(const Value& outcome) {
+  std::string out;
+  if (outcome.at("log").is<std::string>()) {
+    for (const auto& line : split(outcome.at("log").text(), '\n'))
+      if (!line.empty()) out += "  | " + printable(line) + "\n";
+  }
+  for (const Value& line : outcome.at("log").list()) out += "  | " + printable(line.text()) + "\n";
+  return out;
+}
+
+void complain_outcome(Session& s, const Value& outcome) {
+  const std::string& code = outcome.at("code").text();
+  if (s.pm2) {
+    if (code == "already_launched")
+      return s.complain("Script already launched, add -f option to force re-execution");
+    s.complain(printable(outcome.at("error").text()));
+    return;
+  }
+  if (code == "already_launched") {
+    return s.complain(label(outcome) + " runs already; restart it, or start a second with --force");
+  }
+  const std::string& error = outcome.at("error").text();
+  s.complain(label(outcome) + ": " + (error.empty() ? printable(code) : printable(error)));
+  s.complain_raw(log_text(outcome));
+}
+
+}  // namespace
+
+bool pm2_failure(const Value& outcome) {
+  if (outcome.at("ok").boolean()) return false;
+  const std::string& code = outcome.at("code").text();
+  return code != "not_ready" && code != "errored" && code != "exited";
+}
+
+bool show_outcomes(Session& s, const Value& reply) {
+  bool good = true;
+  for (const Value& outcome : reply.at("results").list()) {
+    if (!outcome.at("ok").boolean()) {
+      good = false;
+      complain_outcome(s, outcome);
+      continue;
+    }
+    std::string line = label(outcome) + " " + printable(outcome.at("action").text());
+    if (const int64_t pid = outcome.at("pid").integer(); pid > 0) line += ", pid " + std::to_string(pid);
+    s.say(line + "\n");
+  }
+  return good;
+}
+
+bool show_groups(Session& s, std::string_view verb, const Value& reply) {
+  bool good = true;
+  const List& results = reply.at("results").list();
+  for (const Value& group : reply.at("groups").list()) {
+    const std::string& word = group.at("word").text();
+    const List& ids = group.at("ids").list();
+    if (!group.at("error").is_null()) {
+      good = false;
+      if (s.pm2)
+        s.complain_raw(pm2::not_found(verb, word, s.colour_err()));
+      else
+        s.complain(printable(group.at("error").text()));
+      continue;
+    }
+    if (!s.pm2) continue;
+    s.say(pm2::applying(verb, word, ids, s.colour()));
+    for (const Value& outcome : results) {
+      if (std::find(ids.begin(), ids.end(), outcome.at("id")) == ids.end()) continue;
+      if (pm2_failure(outcome)) {
+        good = false;
+        complain_outcome(s, outcome);
+      } else {
+        s.say(pm2::ticked(outcome.at("name").text(), outcome.at("id").integer(), s.colour()));
+      }
+    }
+  }
+  if (!s.pm2) good = show_outcomes(s, reply) && good;
+  return good;
+}
+
+void show_warnings(Session& s, const Value& reply) {
+  for (const Value& warning : reply.at("warnings").list()) {
+    if (s.pm2)
+      s.complain_raw(pm2::warn(printable(warning.text()), s.colour_err()));
+    else
+      s.complain("warning: " + printable(warning.text()));
+  }
+  if (s.pm2) return;
+  bool durable = true;
+  for (const Value& row : reply.at("apps").list()) {
+    if (const int64_t lost = row.at("dropped").integer(); lost > 0) {
+      s.complain("warning: " + label(row) + ": " + std::to_string(lost) +
+                 " bytes of its log could not be written");
+    }
+    durable = durable && !row.at("not_durable").boolean();
+  }
+  if (!durable)
+    s.complain("warning: state not durable: the disk refuses the journal; a crash of tend could lose it");
+}
+
+int show_list(Session& s) {
+  auto reply = s.ask(api::kList, Map{{"detail", s.args.mini ? "full" : "table"}, {"cwd", s.caller.cwd}},
+                     Need::existing);
+  if (!reply) return s.fail(reply.error());
+  List rows = reply->at("apps").list();
+  const render::Page page = s.page();
+  if (s.pm2) {
+    for (Value& row : rows) {
+      if (row.at("version").text().empty() && row.is<Map>()) {
+        row.as<Map>()->set("version", pm2::package_version(row.at("script").text()));
+      }
+    }
+  }
+  if (!s.args.sort.empty())
+    render::sort_rows(rows, s.args.sort);
+  else if (s.pm2)
+    render::sort_rows(rows, "name:asc");
+  s.say(s.args.mini ? render::mini_list(rows, page)
+                    : render::draw(render::apps_table(rows, page), page.colour));
+  show_warnings(s, *reply);
+  return kDone;
+}
+
+Millis patience_for(Session& s, const List& targets) {
+  if (s.args.timeout) return {};
+  Map params{{"detail", "full"}, {"cwd", s.caller.cwd}};
+  const bool all =
+      std::any_of(targets.begin(), targets.end(), [](const Value& t) { return t.text() == "all"; });
+  if (!all && !targets.empty()) params.set("targets", targets);
+  const auto reply = s.ask(api::kList, std::move(params), Need::existing);
+  Millis longest{};
+  if (!reply) return longest;  // the request that follows will tell
+  for (const Value& row : reply->at("apps").list()) {
+    const auto spec = spec_from_value(row.at("spec"));
+    if (spec) longest = std::max(longest, spec->kill_timeout + spec->listen_timeout);
+  }
+  return longest;
+}
+
+}  // namespace tend::cli

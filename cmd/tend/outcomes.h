@@ -1,0 +1,26 @@
+// How the answers to start, act and signal are shown, in tend's words and in PM2's.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "cmd/tend/session.h"
+#include "core/model/value.h"
+
+namespace tend::cli {
+
+// "api (0) started, pid 123"; failures go to standard error with the last lines of the app's log. False: one
+// failed.
+bool show_outcomes(Session& s, const Value& reply);
+// PM2's "Applying action …" and ticks for a reply to act. False: a word meant nothing, or an outcome failed.
+bool show_groups(Session& s, std::string_view verb, const Value& reply);
+// Whether PM2 would exit 1 for it: an app that dies soon or is not ready in time is not a failure there.
+bool pm2_failure(const Value& outcome);
+// The table, as most commands end.
+int show_list(Session& s);
+// The warnings of a list reply and what was lost, below the table.
+void show_warnings(Session& s, const Value& reply);
+// The longest kill and listen timeouts of what `targets` mean, to be waited for beside the daemon's own time.
+Millis patience_for(Session& s, const List& targets);
+
+}  // namespace tend::cli

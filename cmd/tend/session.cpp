@@ -1,0 +1,149 @@
+#include "cmd/tend/session.h"
+
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include "cmd/pm2/personality.h"
+#include "cmd/tend/daemon_start.h"
+#include "core/base/clock.h"
+#include "core/base/text.h"
+
+namespace tend::cli {
+namespace {
+
+constexpr Millis kPatience{30'000};
+constexpr std::size_t kFlushAt = 1u << 16;
+
+void write_all(int fd, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t n = ::write(fd, text.data(), text.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return;  // nobody reads any more: nothing to tell, nowhere to tell it
+    text.remove_prefix(static_cast<std::size_t>(n));
+  }
+}
+
+bool colours_on(const Caller& caller, int fd, bool refused) {
+  if (refused) return false;
+  return render::colours_wanted(::isatty(fd) == 1, caller.variable("NO_COLOR"),
+                                caller.variable("FORCE_COLOR"), caller.variable("TERM"));
+}
+
+int cpu_count() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  return ::sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+}
+
+bool muted(const Arguments& args, const Caller& caller, bool pm2) {
+  return args.silent || (pm2 && caller.variable("PM2_SILENT") != nullptr);
+}
+
+Arguments with_silence(Arguments args, const Caller& caller, bool pm2) {
+  args.silent = muted(args, caller, pm2);
+  return args;
+}
+
+}  // namespace
+
+Session::Session(Arguments arguments, Caller who, bool as_pm2)
+    : args(with_silence(std::move(arguments), who, as_pm2)),
+      caller(std::move(who)),
+      pm2(as_pm2),
+      home(home_of(caller, as_pm2)) {
+  colour_ = colours_on(caller, STDOUT_FILENO, args.no_color);
+  colour_err_ = colours_on(caller, STDERR_FILENO, args.no_color);
+}
+
+Session::~Session() { flush(); }
+
+void Session::say(std::string_view text) {
+  if (!args.silent) print(text);
+}
+
+void Session::print(std::string_view text) {
+  buffer_ += text;
+  if (buffer_.size() >= kFlushAt) flush();
+}
+
+void Session::flush() {
+  write_all(STDOUT_FILENO, buffer_);
+  buffer_.clear();
+}
+
+void Session::complain_raw(std::string_view text) {
+  flush();
+  if (!args.silent) write_all(STDERR_FILENO, text);
+}
+
+void Session::complain(std::string_view message) {
+  complain_raw(pm2 ? pm2::error(message, colour_err_) : "tend: " + std::string(message) + "\n");
+}
+
+bool Session::no_daemon(const Error& error) { return error.code == ENOENT || error.code == ECONNREFUSED; }
+
+int Session::fail(const Error& error) {
+  if (no_daemon(error)) {
+    complain("no daemon runs in " + printable(home.dir));
+    return exit_of(kUnavailable);
+  }
+  if (pm2 && (error.code == EACCES || error.code == EPERM)) {
+    complain("Permission denied, check permissions on " + printable(home.socket()));
+    return exit_of(kUnavailable);
+  }
+  complain(printable(error.message));
+  return exit_of(error.code == ipc::kDeadlineCode || error.code == EACCES ? kUnavailable : kFailed);
+}
+
+render::Page Session::page() const {
+  std::size_t width = pm2 ? 300 : 0;  // not a terminal: as wide as it likes
+  winsize size{};
+  const char* columns = caller.variable("COLUMNS");
+  if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
+    width = size.ws_col;
+  } else if (columns != nullptr && is_digits(columns) && std::string_view(columns).size() < 6) {
+    width = static_cast<std::size_t>(std::atoi(columns));
+  }
+  if (width == 0) width = 10'000;
+  return {width, colour_, SystemClock().wall(), pm2};
+}
+
+config::Context Session::context() const {
+  config::Context c;
+  c.cwd = caller.cwd;
+  c.user_home = caller.user_home;
+  c.environment = caller.environment;
+  c.home = home;
+  c.cpus = cpu_count();
+  c.pm2 = pm2;
+  c.env_name = args.env_name;
+  c.only = args.only;
+  return c;
+}
+
+Status Session::connect(Need need) {
+  if (client_) return {};
+  auto client = ipc::RpcClient::connect(home.socket());
+  if (!client && need == Need::started && no_daemon(client.error())) {
+    const bool loud = pm2 && caller.variable("PM2_DISCRETE_MODE") == nullptr;
+    // On standard error, where PM2 itself uses standard output: a script that reads jlist must find JSON
+    // alone.
+    if (loud)
+      complain_raw(pm2::plain("Spawning PM2 daemon with pm2_home=" + printable(home.dir), colour_err_));
+    client = start_daemon(home);
+    if (client && loud) complain_raw(pm2::plain("PM2 Successfully daemonized", colour_err_));
+  }
+  if (!client) return tl::unexpected<Error>(client.error());
+  client_.emplace(std::move(*client));
+  return {};
+}
+
+Result<Value> Session::ask(std::string_view method, Value params, Need need, Millis extra) {
+  if (auto connected = connect(need); !connected) return tl::unexpected<Error>(connected.error());
+  return client_->call(method, params, args.timeout ? *args.timeout : kPatience + extra);
+}
+
+}  // namespace tend::cli

@@ -1,0 +1,65 @@
+// One run of the command line: what was asked, by whom, and the way to the daemon and to the terminal.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "cmd/render/apps_table.h"
+#include "cmd/tend/caller.h"
+#include "cmd/tend/parse.h"
+#include "core/base/result.h"
+#include "core/config/config.h"
+#include "core/model/home.h"
+#include "core/model/value.h"
+#include "ipc/rpc_client.h"
+
+namespace tend::cli {
+
+// Exit statuses (settled 28). As pm2 everything but done is 1.
+enum Exit : int { kDone = 0, kFailed = 1, kUsage = 2, kUnavailable = 3 };
+
+enum class Need : uint8_t { existing, started };  // whether a daemon may be started for a request
+
+class Session {
+ public:
+  Session(Arguments arguments, Caller caller, bool pm2);
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+  ~Session();  // flushes
+
+  const Arguments args;
+  const Caller caller;
+  const bool pm2;
+  const Home home;
+
+  // Standard output, buffered. say() is for people and mute under --silent; print() is what machines read.
+  void say(std::string_view text);
+  void print(std::string_view text);
+  void flush();
+  // One line on standard error: "tend: …", or as pm2 in PM2's form.
+  void complain(std::string_view message);
+  void complain_raw(std::string_view text);
+  // Prints the error and gives the exit status that it deserves.
+  int fail(const Error& error);
+  int exit_of(int status) const { return pm2 && status != kDone ? 1 : status; }
+
+  bool colour() const { return colour_; }
+  bool colour_err() const { return colour_err_; }
+  render::Page page() const;
+  config::Context context() const;
+
+  // Asks the daemon. `extra` is added to the 30 s: what the apps' own limits allow. An explicit --timeout
+  // replaces both.
+  Result<Value> ask(std::string_view method, Value params, Need need, Millis extra = {});
+  // Error code when no daemon runs: ENOENT or ECONNREFUSED.
+  Status connect(Need need);
+  static bool no_daemon(const Error& error);
+
+ private:
+  std::string buffer_;
+  bool colour_ = false, colour_err_ = false;
+  std::optional<ipc::RpcClient> client_;
+};
+
+}  // namespace tend::cli

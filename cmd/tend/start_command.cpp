@@ -1,0 +1,222 @@
+#include "cmd/tend/start_command.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "cmd/pm2/personality.h"
+#include "cmd/tend/outcomes.h"
+#include "core/base/text.h"
+#include "core/model/api.h"
+#include "core/model/options.h"
+
+namespace tend::cli {
+namespace {
+
+// The files that `start` without a word looks for in the caller's directory. PM2 knows the first only.
+constexpr std::string_view kDefaultFiles[] = {
+    "ecosystem.config.js", "ecosystem.config.cjs", "ecosystem.config.mjs", "ecosystem.config.json",
+    "ecosystem.json",      "ecosystem.config.yml", "ecosystem.config.yaml"};
+
+std::string default_file(const Session& s) {
+  if (!s.pm2) {
+    for (const auto name : kDefaultFiles)
+      if (::access(std::string(name).c_str(), R_OK) == 0) return std::string(name);
+  }
+  return std::string(kDefaultFiles[0]);
+}
+
+// Tells what was wrong with a file or a script; PM2 puts refused values (WARN) on standard output.
+void show_problems(Session& s, const config::Loaded& loaded) {
+  for (const auto& problem : loaded.problems) {
+    if (!s.pm2) {
+      s.complain((problem.fatal ? "" : "warning: ") + problem.message);
+    } else if (!problem.pm2_text.empty()) {
+      // A text that already says how grave it is keeps its word.
+      if (problem.pm2_text.front() == '[')
+        s.complain_raw(problem.pm2_text + "\n");
+      else if (problem.fatal)
+        s.complain(problem.pm2_text);
+      else
+        s.say(pm2::warn(problem.pm2_text, s.colour()));
+    }
+  }
+}
+
+Value env_for(const Session& s, bool from_file) {
+  Value env = s.caller.env_value();
+  if (s.pm2) {
+    env.as<Map>()->set("PM2_HOME", s.home.dir);
+    env.as<Map>()->set("PM2_USAGE", "CLI");
+    if (from_file) env.as<Map>()->set("PM2_JSON_PROCESSING", "true");
+  }
+  return env;
+}
+
+Result<Value> ask_start(Session& s, const std::vector<AppSpec>& apps, bool from_file, std::string_view verb) {
+  List specs;
+  Millis extra{};
+  for (const AppSpec& spec : apps) {
+    specs.push_back(to_value(spec));
+    extra = std::max(extra, spec.kill_timeout + spec.listen_timeout);
+  }
+  return s.ask(api::kStart,
+               Map{{"apps", std::move(specs)},
+                   {"env", env_for(s, from_file)},
+                   {"cwd", s.caller.cwd},
+                   {"cause", s.caller.cause()},
+                   {"from_file", from_file},
+                   {"force", s.args.force},
+                   {"update_env", s.args.update_env},
+                   {"no_wait", s.args.no_wait},
+                   {"verb", verb}},
+               Need::started, extra);
+}
+
+// PM2's report on the apps of a file: what ran before, then what is new.
+bool show_file_start(Session& s, const Value& reply, std::string_view verb) {
+  std::vector<std::string> restarted, started;
+  const auto add = [](std::vector<std::string>& names, const std::string& name) {
+    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+  };
+  const List& results = reply.at("results").list();
+  for (const Value& o : results)
+    add(o.at("action").text() == "started" ? started : restarted, o.at("name").text());
+  const auto of = [&](const std::string& name) {
+    List ids;
+    for (const Value& o : results)
+      if (o.at("name").text() == name) ids.push_back(o.at("id"));
+    return ids;
+  };
+  for (const auto& name : restarted) {
+    s.say(pm2::applying(verb, name, of(name), s.colour()));
+    for (const Value& o : results)
+      if (o.at("name").text() == name && !pm2_failure(o))
+        s.say(pm2::ticked(name, o.at("id").integer(), s.colour()));
+  }
+  if (!started.empty()) {
+    std::string names;
+    for (const auto& name : started) names += (names.empty() ? "" : ", ") + printable(name);
+    s.say(pm2::warn("Applications " + names + " not running, starting...", s.colour()));
+    for (const auto& name : started) {
+      s.say(pm2::plain(
+          "App [" + printable(name) + "] launched (" + std::to_string(of(name).size()) + " instances)",
+          s.colour()));
+    }
+  }
+  bool good = true;
+  for (const Value& o : results) {
+    if (!pm2_failure(o)) continue;
+    good = false;
+    s.complain(printable(o.at("error").text()));
+  }
+  return good;
+}
+
+// `start 0`, `start all`, `start api`: what is managed already is restarted (compat.md 4.6).
+// Nothing: the word means no app, so that it may be a script.
+std::optional<bool> start_existing(Session& s, const std::string& word) {
+  const bool plain = word.find('/') == std::string::npos && word.find('.') == std::string::npos &&
+                     word.find(' ') == std::string::npos;
+  if (!plain) return std::nullopt;
+  auto known = s.ask(api::kList, Map{{"detail", "table"}, {"targets", List{word}}, {"cwd", s.caller.cwd}},
+                     Need::started);
+  if (!known) {
+    s.fail(known.error());
+    return false;
+  }
+  if (!known->at("missing").list().empty() || known->at("apps").list().empty()) {
+    if (!is_digits(word) && word != "all") return std::nullopt;
+    if (s.pm2)
+      s.complain_raw(pm2::not_found("restart", word, s.colour_err()));
+    else
+      s.complain("process or namespace not found: " + printable(word));
+    return false;
+  }
+  auto reply = s.ask(api::kAct,
+                     Map{{"verb", "restart"},
+                         {"targets", List{word}},
+                         {"cwd", s.caller.cwd},
+                         {"cause", s.caller.cause()},
+                         {"env", env_for(s, false)},
+                         {"update_env", s.args.update_env},
+                         {"changes", to_value(s.args.flags)},
+                         {"no_wait", s.args.no_wait}},
+                     Need::started, patience_for(s, List{word}));
+  if (!reply) {
+    s.fail(reply.error());
+    return false;
+  }
+  const bool good = show_groups(s, "restart", *reply);
+  if (good && s.pm2) s.say(pm2::plain("Process successfully started", s.colour()));
+  return good;
+}
+
+bool start_script(Session& s, const std::string& word) {
+  const config::Loaded loaded = config::from_script(word, s.args.flags, s.context());
+  show_problems(s, loaded);
+  if (loaded.apps.empty() || (loaded.failed && !s.pm2)) return false;
+  if (s.pm2) {
+    for (const AppSpec& spec : loaded.apps) {
+      s.say(pm2::plain("Starting " + printable(spec.script) + " in " + spec.exec_mode + "_mode (" +
+                           std::to_string(spec.instances) + " instance" + (spec.instances > 1 ? "s)" : ")"),
+                       s.colour()));
+    }
+  }
+  auto reply = ask_start(s, loaded.apps, false, "restart");
+  if (!reply) {
+    s.fail(reply.error());
+    return false;
+  }
+  if (!s.pm2) return show_outcomes(s, *reply) && !loaded.failed;
+  bool good = true;
+  for (const Value& o : reply->at("results").list()) {
+    if (!pm2_failure(o)) continue;
+    good = false;
+    const bool again = o.at("code").text() == "already_launched";
+    s.complain(again ? "Script already launched, add -f option to force re-execution"
+                     : printable(o.at("error").text()));
+  }
+  if (good) s.say(pm2::plain("Done.", s.colour()));
+  return good && !loaded.failed;
+}
+
+}  // namespace
+
+bool start_file(Session& s, const std::string& path, std::string_view verb) {
+  const config::Loaded loaded = config::load_file(path, s.context());
+  show_problems(s, loaded);
+  if (loaded.apps.empty()) return !loaded.failed;
+  if (loaded.failed && !s.pm2) return false;
+  auto reply = ask_start(s, loaded.apps, true, verb);
+  if (!reply) {
+    s.fail(reply.error());
+    return false;
+  }
+  const bool good = s.pm2 ? show_file_start(s, *reply, verb) : show_outcomes(s, *reply);
+  return good && !loaded.failed;
+}
+
+int start_command(Session& s) {
+  std::vector<std::string> words = s.args.words;
+  if (words.empty()) words.push_back(default_file(s));
+  bool good = true;
+  for (const auto& word : words) {
+    bool done = false;
+    if (config::is_config_file(word, s.pm2)) {
+      done = start_file(s, word, "restart");
+    } else if (const auto existing = start_existing(s, word)) {
+      done = *existing;
+    } else {
+      done = start_script(s, word);
+    }
+    good = good && done;
+  }
+  // A request that found no daemon has told so; a list would tell again.
+  if (!s.pm2 || good) {
+    if (const Status up = s.connect(Need::existing); up) show_list(s);
+  }
+  return good ? kDone : kFailed;
+}
+
+}  // namespace tend::cli

@@ -1,0 +1,136 @@
+// list and its machine-readable kin, describe, pid, id, env.
+#include "cmd/pm2/jlist.h"
+#include "cmd/pm2/package_version.h"
+#include "cmd/pm2/personality.h"
+#include "cmd/render/describe.h"
+#include "cmd/render/inspect.h"
+#include "cmd/render/mask.h"
+#include "cmd/tend/command.h"
+#include "cmd/tend/outcomes.h"
+#include "core/base/text.h"
+#include "core/model/api.h"
+#include "core/model/options.h"
+#include "ipc/msgpack.h"
+
+namespace tend::cli {
+namespace {
+
+// What is asked about; no daemon is started for it, an absent one has no apps.
+Result<Value> rows_of(Session& s, std::string_view detail, const std::vector<std::string>& words) {
+  Map params{{"detail", detail}, {"cwd", s.caller.cwd}};
+  if (!words.empty()) params.set("targets", List(words.begin(), words.end()));
+  auto reply = s.ask(api::kList, std::move(params), Need::existing);
+  if (!reply && Session::no_daemon(reply.error()))
+    return Value(Map{{"apps", List{}}, {"missing", List(words.begin(), words.end())}});
+  return reply;
+}
+
+int list(Session& s) {
+  if (s.args.json) {
+    auto reply = rows_of(s, "table", {});
+    if (!reply) return s.fail(reply.error());
+    s.print(ipc::to_json(reply->at("apps")) + "\n");
+    return kDone;
+  }
+  const Status up = s.connect(Need::existing);
+  if (up) return show_list(s);
+  if (!Session::no_daemon(up.error())) return s.fail(up.error());
+  s.say(render::draw(render::apps_table({}, s.page()), s.colour()));
+  return kDone;
+}
+
+int jlist(Session& s) {
+  auto reply = rows_of(s, "full", {});
+  if (!reply) return s.fail(reply.error());
+  s.print(ipc::to_json(pm2::jlist(reply->at("apps").list())));
+  return kDone;
+}
+
+int prettylist(Session& s) {
+  auto reply = rows_of(s, "full", {});
+  if (!reply) return s.fail(reply.error());
+  s.print(render::inspect(pm2::jlist(reply->at("apps").list())));
+  return kDone;
+}
+
+std::string nothing_there(const Session& s, const std::string& word) {
+  return s.pm2 ? pm2::warn(printable(word) + " doesn't exist", s.colour_err())
+               : "tend: process or namespace not found: " + printable(word) + "\n";
+}
+
+int describe(Session& s) {
+  auto reply = rows_of(s, "full", s.args.words);
+  if (!reply) return s.fail(reply.error());
+  if (s.args.json) {
+    s.print(ipc::to_json(reply->at("apps")) + "\n");
+  } else {
+    const render::Page page = s.page();
+    for (Value row : reply->at("apps").list()) {
+      const auto parsed = spec_from_value(row.at("spec"));
+      const AppSpec spec = parsed ? *parsed : AppSpec{};
+      if (row.at("version").text().empty()) row.as<Map>()->set("version", pm2::package_version(spec.script));
+      s.say(render::describe(row, spec, page, s.args.show_secrets));
+    }
+  }
+  for (const Value& word : reply->at("missing").list()) s.complain_raw(nothing_there(s, word.text()));
+  return reply->at("missing").list().empty() ? kDone : kFailed;
+}
+
+int pid(Session& s) {
+  auto reply = rows_of(s, "table", s.args.words);
+  if (!reply) return s.fail(reply.error());
+  for (const Value& row : reply->at("apps").list()) s.print(std::to_string(row.at("pid").integer()) + "\n");
+  const bool missing = !reply->at("missing").list().empty();
+  if (s.pm2 && reply->at("apps").list().empty()) s.print("\n");
+  if (!s.pm2 && missing) s.complain_raw(nothing_there(s, reply->at("missing").list()[0].text()));
+  return s.pm2 || !missing ? kDone : kFailed;
+}
+
+int id(Session& s) {
+  auto reply = rows_of(s, "table", s.args.words);
+  if (!reply) return s.fail(reply.error());
+  List ids;
+  for (const Value& row : reply->at("apps").list()) ids.push_back(row.at("id"));
+  s.print(render::inspect(ids) + "\n");
+  return kDone;
+}
+
+int env(Session& s) {
+  auto reply = rows_of(s, "full", {s.args.words[0]});
+  if (!reply) return s.fail(reply.error());
+  if (reply->at("apps").list().empty()) {
+    if (s.pm2)
+      s.complain("Modules with id " + printable(s.args.words[0]) + " not found");
+    else
+      s.complain_raw(nothing_there(s, s.args.words[0]));
+    return kFailed;
+  }
+  const Value& row = reply->at("apps").list()[0];
+  Map vars = row.at("base_env").map();
+  for (const auto& [key, value] : row.at("env").map()) vars.set(key, value);
+  for (const auto& [key, value] : vars) {
+    const std::string& text = value.text();
+    const bool shown = s.pm2 || s.args.show_secrets;
+    s.print(
+        printable(key) + ": " +
+        render::paint(render::Ink::green, printable(shown ? text : render::masked(key, text)), s.colour()) +
+        "\n");
+  }
+  return kDone;
+}
+
+constexpr Command kCommands[] = {
+    {"list", "ls l ps status", "Looking", "", "The table of apps.", list},
+    {"jlist", "", "Looking", "", "All records, as PM2's JSON.", jlist},
+    {"prettylist", "", "Looking", "", "The same in Node's notation.", prettylist},
+    {"describe", "desc info show", "Looking", "<app>…", "Everything about an app.", describe, 1},
+    {"pid", "", "Looking", "[app]…", "Process numbers, one per line.", pid},
+    {"id", "", "Looking", "<app>", "Numbers of the app's instances.", id, 1},
+    {"env", "", "Looking", "<app>", "The app's environment.", env, 1},
+};
+
+}  // namespace
+
+std::span<const Command> view_commands() { return kCommands; }
+
+}  // namespace tend::cli
