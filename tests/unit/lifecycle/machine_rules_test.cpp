@@ -182,6 +182,8 @@ TEST_CASE("a stop signals, kills after the time-out, then reports it stuck and g
   d.feed(Exited{1, SIGKILL}, 5);
   CHECK(d.did<AwaitTree>());
   CHECK(d.feed(TreeGone{1}) == Phase::stopped);
+  REQUIRE(d.did<Cancel>());
+  CHECK(d.did<Cancel>()->timer == Timer::kill);
   CHECK(d.state.last_status == SIGKILL);
   CHECK(d.state.kill_due == Millis{-1});
   CHECK(!d.did<Spawn>());
