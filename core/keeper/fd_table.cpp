@@ -15,8 +15,9 @@ uint32_t hash_of(std::string_view name) {  // FNV-1a
 
 size_t FdTable::find(std::string_view name) const {
   const uint32_t hash = hash_of(name);
-  for (size_t i = 0; i < hashes_.size(); ++i) {
-    if (hashes_[i] == hash && held_[i].name == name) return i;
+  const uint32_t* const hashes = hashes_.data();
+  for (size_t i = 0, n = hashes_.size(); i < n; ++i) {
+    if (hashes[i] == hash && held_[i].name == name) return i;
   }
   return held_.size();
 }

@@ -15,8 +15,6 @@
 namespace tend::keeper {
 namespace {
 
-enum Tag : uint32_t { kSignalsTag, kLinkTag, kPipeTag };
-
 constexpr int kRequestsPerTurn = 64;
 constexpr Millis kSuccessorTime{1000};  // after a signal, to say hello
 constexpr Millis kQuickDeath{1000};
@@ -78,10 +76,10 @@ int Keeper::timeout_ms() const {
   return static_cast<int>(std::clamp<int64_t>((*next - now()).n, 0, INT_MAX));
 }
 
-void Keeper::watch(int operation, int fd, uint32_t events, uint32_t tag) {
+void Keeper::watch(int operation, int fd, uint32_t events, Tag tag) {
   epoll_event event{};
   event.events = events;
-  event.data.u64 = uint64_t{tag} << 32 | static_cast<uint32_t>(fd);
+  event.data.u64 = static_cast<uint64_t>(tag) << 32 | static_cast<uint32_t>(fd);
   epoll_ctl(epoll_.get(), operation, fd, &event);
 }
 

@@ -34,6 +34,10 @@ struct Settings {
   uint64_t epoch = 0;
   ChildDefaults defaults;
   std::function<Result<Life>()> start_supervisor;
+  // After a signal: until a supervisor that is there must have stirred; from SIGTERM to SIGKILL if it did
+  // not.
+  Millis no_reaction{10000};
+  Millis grace{10000};
 };
 
 class Keeper {
@@ -45,6 +49,7 @@ class Keeper {
   int run();
 
  private:
+  enum Tag : uint32_t { kSignalsTag, kLinkTag, kPipeTag };  // of what epoll reports
   enum class Phase : uint8_t { none, asked, terminating, killing };
 
   // keeper.cpp: the loop, the children, the supervisor's lives
@@ -60,7 +65,7 @@ class Keeper {
   void start_supervisor();
   void supervisor_gone();
   void drop_link();
-  void watch(int operation, int fd, uint32_t events, uint32_t tag);
+  void watch(int operation, int fd, uint32_t events, Tag tag);
 
   // requests.cpp
   bool read_requests(int budget);

@@ -11,7 +11,6 @@
 namespace tend::keeper {
 namespace {
 
-constexpr uint32_t kLinkTag = 1;  // as in keeper.cpp
 constexpr Millis kCrowdedRetry{5};
 
 Message report_of(const Entry& entry, uint8_t what) {

@@ -11,8 +11,6 @@
 namespace tend::keeper {
 namespace {
 
-constexpr uint32_t kPipeTag = 2;  // as in keeper.cpp
-
 size_t allowed_fds(Kind kind) {
   if (kind == Kind::spawn) return kMaxFdsPerMessage;
   return kind == Kind::hold ? 1 : 0;

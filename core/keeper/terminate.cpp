@@ -14,8 +14,6 @@ namespace tend::keeper {
 namespace {
 
 constexpr Millis kNobodyThere{1000};
-constexpr Millis kNoReaction{10000};
-constexpr Millis kGrace{10000};
 constexpr Millis kKillRound{100};
 constexpr int kKillRounds = 20;
 
@@ -39,14 +37,14 @@ void Keeper::on_terminate_deadline() {
     case Phase::asked:
       if (greeted_ && !reacted_ && !extended_) {
         extended_ = true;
-        terminate_at_ = at + kNoReaction;
+        terminate_at_ = at + settings_.no_reaction;
         return;
       }
       phase_ = Phase::terminating;
       restart_at_.reset();
       if (life_.pid > 0) kill(life_.pid, SIGKILL);
       signal_all(SIGTERM);
-      terminate_at_ = at + kGrace;
+      terminate_at_ = at + settings_.grace;
       reap();
       return;
     case Phase::terminating:

@@ -196,4 +196,38 @@ TEST_CASE("without a supervisor a signal to the keeper ends the apps, then the k
   CHECK(kill(static_cast<pid_t>(spawned.a), 0) == -1);
 }
 
+TEST_CASE(
+    "if the supervisor does not stir, stubborn apps and their orphans are killed, then the keeper ends") {
+  TestKeeper keeper({.patience_ms = 50});
+  Peer peer = Peer::synced(keeper);
+  SpawnRequest request =
+      shell(1, "trap '' TERM; setsid sleep 1000 >/dev/null 2>&1 & echo $!; exec sleep 1001 >&- 2>&-");
+  const auto orphan = static_cast<pid_t>(std::stol(output_of(peer, request)));
+  const Report spawned = peer.next();
+  REQUIRE(spawned.kind == Kind::spawned);
+  REQUIRE(kill(keeper.pid(), SIGQUIT) == 0);
+  CHECK(peer.next().kind == Kind::terminate);
+  // Says nothing.
+  const int status = keeper.wait();
+  CHECK(WIFEXITED(status));
+  CHECK(kill(static_cast<pid_t>(spawned.a), 0) == -1);
+  CHECK(kill(orphan, 0) == -1);
+}
+
+TEST_CASE("a supervisor that stirs once may take as long as it needs") {
+  TestKeeper keeper({.patience_ms = 1});
+  Peer peer = Peer::synced(keeper);
+  peer.spawn(program(1, {"/bin/sleep", "1.3"}));  // beyond both deadlines
+  CHECK(peer.next().kind == Kind::spawned);
+  REQUIRE(kill(keeper.pid(), SIGTERM) == 0);
+  CHECK(peer.next().kind == Kind::terminate);
+  peer.send(Kind::ack);
+  const Report exited = peer.next();
+  CHECK(exited.kind == Kind::exited);
+  CHECK(WIFEXITED(static_cast<int>(exited.b)));
+  peer.send(Kind::shutdown);
+  peer.close();
+  CHECK(keeper.wait() == 0);
+}
+
 }  // namespace tend::keeper::test

@@ -54,6 +54,7 @@ void limit_files(int files) {
   prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
   Settings settings;
   settings.epoch = kEpoch;
+  settings.no_reaction = settings.grace = Millis{setup.patience_ms};
   getrlimit(RLIMIT_NOFILE, &settings.defaults.nofile);
   settings.defaults.umask = 027;
   size_t next = 0;

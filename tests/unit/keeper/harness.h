@@ -18,6 +18,7 @@ inline constexpr uint64_t kEpoch = 0x1122334455667788;
 struct Setup {
   int lives = 1;
   bool old_kernel = false;  // clone3 and close_range answer ENOSYS
+  int patience_ms = 10000;  // with a supervisor that does not stir, and with apps that do not heed SIGTERM
   int files = 0;            // RLIMIT_NOFILE, and no privilege to exceed it; 0: as the test
   int send_buffer = 0;      // of the keeper's ends; 0: as usual
 };
