@@ -214,16 +214,16 @@ void RpcConnection::refuse(std::string_view why, int code) {
 void RpcConnection::close(std::string_view why) {
   if (closed_) return;
   closed_ = true;
+  const auto host = host_.lock();
+  if (host && !why.empty()) {
+    host->log.warn("connection of pid " + std::to_string(peer_.pid) + " closed: " + std::string(why));
+  }
   poll_.reset();
   fd_.reset();
   out_.clear();
   partial_since_ = {};
   const auto streams = std::exchange(streams_, {});
-  if (const auto host = host_.lock()) {
-    if (!why.empty())
-      host->log.warn("connection of pid " + std::to_string(peer_.pid) + " closed: " + std::string(why));
-    host->closed(*this);
-  }
+  if (host) host->closed(*this);
   for (const auto& [id, weak] : streams) {
     if (const auto call = weak.lock()) call->cancel();
   }

@@ -1,0 +1,227 @@
+// A server on a loop of its own thread, and a peer that speaks frames by hand.
+#pragma once
+
+#include <doctest/doctest.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <condition_variable>
+#include <cstring>
+#include <filesystem>
+#include <future>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "core/loop/poll.h"
+#include "ipc/frame_reader.h"
+#include "ipc/rpc_client.h"
+#include "ipc/rpc_server.h"
+#include "ipc/rpc_wire.h"
+
+namespace tend::ipc::test {
+
+class QuietLog final : public Log {
+ public:
+  void info(std::string_view line) override { keep(line); }
+  void warn(std::string_view line) override { keep(line); }
+  void error(std::string_view line) override { keep(line); }
+  bool has(std::string_view part) {
+    const std::lock_guard lock(mutex_);
+    return all_.find(part) != std::string::npos;
+  }
+
+ private:
+  void keep(std::string_view line) {
+    const std::lock_guard lock(mutex_);
+    all_.append(line).append("\n");
+  }
+  std::mutex mutex_;
+  std::string all_;
+};
+
+struct TempDir {
+  std::string path;
+  TempDir() {
+    char name[] = "/tmp/tend-ipc-XXXXXX";
+    path = ::mkdtemp(name);
+  }
+  ~TempDir() { std::filesystem::remove_all(path); }
+};
+
+inline UniqueFd listen_at(const std::string& path, int backlog = 128) {
+  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  sockaddr_un a{};
+  a.sun_family = AF_UNIX;
+  REQUIRE(path.size() < sizeof a.sun_path);
+  std::memcpy(a.sun_path, path.data(), path.size());
+  REQUIRE(::bind(fd.get(), reinterpret_cast<sockaddr*>(&a), sizeof a) == 0);
+  REQUIRE(::listen(fd.get(), backlog) == 0);
+  return fd;
+}
+
+// Counts what happens on the loop's thread; the test waits for it.
+class Events {
+ public:
+  void add() {
+    const std::lock_guard lock(mutex_);
+    ++n_;
+    changed_.notify_all();
+  }
+  bool wait(int n) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, std::chrono::seconds(20), [&] { return n_ >= n; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  int n_ = 0;
+};
+
+class Served {
+ public:
+  using Handler = std::function<void(std::shared_ptr<Call>)>;
+  explicit Served(Handler handler, RpcLimits limits = {}) : wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+    UniqueFd listener = listen_at(path);
+    std::promise<void> up;
+    thread_ = std::thread([&, this, l = std::make_shared<UniqueFd>(std::move(listener))] {
+      loop::Loop loop;
+      loop::Poll poll(loop, wake_.get(), [&, this](int) {
+        eventfd_t v = 0;
+        ::eventfd_read(wake_.get(), &v);
+        std::vector<std::function<void()>> tasks;
+        {
+          const std::lock_guard lock(mutex_);
+          tasks.swap(tasks_);
+        }
+        for (auto& t : tasks) t();
+      });
+      poll.watch(UV_READABLE);
+      loop_ = &loop;
+      server = std::make_unique<RpcServer>(loop, log, std::move(*l), "1.2.3", handler, limits);
+      up.set_value();
+      loop.run();
+      server.reset();
+      before_end();
+    });
+    up.get_future().wait();
+  }
+  ~Served() {
+    run([this] { loop_->stop(); });
+    thread_.join();
+  }
+  // On the loop's thread; returns when it is done.
+  void run(const std::function<void()>& task) {
+    std::promise<void> done;
+    {
+      const std::lock_guard lock(mutex_);
+      tasks_.push_back([&] {
+        task();
+        done.set_value();
+      });
+    }
+    ::eventfd_write(wake_.get(), 1);
+    done.get_future().wait();
+  }
+
+  loop::Loop& loop() { return *loop_; }  // on its thread only
+
+  TempDir dir;
+  std::string path = dir.path + "/tend.sock";
+  QuietLog log;
+  std::unique_ptr<RpcServer> server;  // touch on the loop's thread only
+  std::function<void()> before_end = [] {};
+
+ private:
+  UniqueFd wake_;
+  std::mutex mutex_;
+  std::vector<std::function<void()>> tasks_;
+  loop::Loop* loop_ = nullptr;
+  std::thread thread_;
+};
+
+struct Got {
+  FrameHeader header;
+  Value payload;
+};
+
+class RawPeer {
+ public:
+  explicit RawPeer(const std::string& path, bool greet = true)
+      : fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_un a{};
+    a.sun_family = AF_UNIX;
+    std::memcpy(a.sun_path, path.data(), path.size());
+    REQUIRE(::connect(fd.get(), reinterpret_cast<sockaddr*>(&a), sizeof a) == 0);
+    if (greet) send(FrameKind::hello, 0, hello_payload("raw", 1));
+  }
+  static std::vector<uint8_t> encode(FrameHeader h, std::span<const uint8_t> payload) {
+    std::vector<uint8_t> out(kHeaderSize + payload.size());
+    encode_header(h, std::as_bytes(payload),
+                  std::span<std::byte, kHeaderSize>(reinterpret_cast<std::byte*>(out.data()), kHeaderSize));
+    std::copy(payload.begin(), payload.end(), out.begin() + kHeaderSize);
+    return out;
+  }
+  void raw(std::span<const uint8_t> bytes) {
+    while (!bytes.empty()) {
+      const ssize_t n = ::send(fd.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+      if (n <= 0) return;
+      bytes = bytes.subspan(static_cast<std::size_t>(n));
+    }
+  }
+  void send(FrameKind kind, uint32_t stream, const std::vector<uint8_t>& payload) {
+    raw(encode({kind, 0, stream, 0, ++sequence}, payload));
+  }
+  void request(uint32_t stream, std::string_view method, Value params = {}) {
+    send(FrameKind::request, stream, to_msgpack(Map{{"method", method}, {"params", std::move(params)}}));
+  }
+  void credit(uint32_t stream, uint32_t n) {
+    send(FrameKind::credit, stream,
+         {static_cast<uint8_t>(n), static_cast<uint8_t>(n >> 8), static_cast<uint8_t>(n >> 16), 0});
+  }
+  // The next frame; none when the server closed, or nothing came in `ms`.
+  std::optional<Got> next(int ms = 20'000) {
+    for (;;) {
+      Frame f;
+      const DecodeError e = reader.next(f);
+      if (e == DecodeError::none) {
+        auto v = from_msgpack(f.payload, kMaxOwnItems);
+        return Got{f.header, v ? std::move(*v) : Value()};
+      }
+      REQUIRE(e == DecodeError::need_more);
+      pollfd p{fd.get(), POLLIN, 0};
+      if (::poll(&p, 1, ms) <= 0) return std::nullopt;
+      const auto room = reader.room();
+      const ssize_t n = ::recv(fd.get(), room.data(), room.size(), 0);
+      if (n <= 0) {
+        closed = true;
+        return std::nullopt;
+      }
+      reader.filled(static_cast<std::size_t>(n));
+    }
+  }
+  std::optional<Got> next_of(FrameKind kind) {
+    for (;;) {
+      auto g = next();
+      if (!g || g->header.kind == kind) return g;
+    }
+  }
+  // The server closes without answering a request.
+  bool sees_close() {
+    while (next()) {
+    }
+    return closed;
+  }
+
+  UniqueFd fd;
+  BufferPool pool;
+  FrameReader reader{pool};
+  uint64_t sequence = 0;
+  bool closed = false;
+};
+
+}  // namespace tend::ipc::test
