@@ -1,6 +1,7 @@
 #include "core/supervisor/log_spdlog.h"
 
 #define SPDLOG_HEADER_ONLY
+#define FMT_HEADER_ONLY
 #include <fcntl.h>
 #include <spdlog/details/null_mutex.h>
 #include <spdlog/sinks/base_sink.h>
