@@ -70,10 +70,10 @@ void warn_of_flags(const AppSpec& flags, std::vector<Problem>& problems) {
 
 // PM2 tells of folders that it makes for logs and pid files.
 void warn_of_folders(const AppSpec& spec, std::set<std::string>& told, std::vector<Problem>& problems) {
-  for (const std::string* file : {&spec.out_file, &spec.error_file, &spec.log_file, &spec.pid_file}) {
-    const std::string folder = file->substr(0, file->rfind('/'));
-    const bool own = file == &spec.pid_file ? !is_given(spec, "pid_file") : false;
-    if (file->empty() || folder.empty() || own || is_directory(folder) || !told.insert(folder).second)
+  for (const std::string_view key : {"out_file", "error_file", "log_file", "pid_file"}) {
+    const std::string file = get(spec, *find_option(key)).text();
+    const std::string folder = file.substr(0, file.rfind('/'));
+    if (!is_given(spec, key) || folder.empty() || is_directory(folder) || !told.insert(folder).second)
       continue;
     problems.push_back(
         {false, "folder is made: " + printable(folder), "Folder does not exist: " + printable(folder)});
