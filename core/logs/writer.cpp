@@ -1,0 +1,301 @@
+// The loop's side: which stream may have a job now. A stream waits at the end of the queue of each of its
+// files and starts when it is first in all of them; as it enters them at one instant, no two can wait for
+// each other.
+#include <algorithm>
+#include <cinttypes>
+#include <condition_variable>
+#include <csignal>
+#include <cstdio>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "core/logs/mover.h"
+#include "core/logs/sink.h"
+#include "core/loop/poll.h"
+#include "core/loop/work.h"
+
+namespace tend::logs {
+namespace {
+
+std::string note_keepsake(const StreamKey& key) {
+  return "note/" + std::to_string(key.id) + "." + std::to_string(key.spawn) +
+         (key.channel == Channel::out ? ".o" : ".e");
+}
+
+// How many jobs are on the pool, so that the end of the writer can wait without the loop.
+struct Flight {
+  std::mutex mutex;
+  std::condition_variable landed;
+  int count = 0;
+  std::atomic<bool> stop = false;
+
+  void start() {
+    const std::lock_guard lock(mutex);
+    ++count;
+  }
+  void land() {
+    const std::lock_guard lock(mutex);
+    --count;
+    landed.notify_all();
+  }
+};
+
+}  // namespace
+
+struct LogWriter::Impl : std::enable_shared_from_this<LogWriter::Impl> {
+  struct Stream;
+  struct File {
+    std::shared_ptr<LogFile> file;
+    std::deque<std::shared_ptr<Stream>> queue;
+    int users = 0;
+    bool failing = false;
+  };
+  struct Stream {
+    StreamKey key;
+    std::shared_ptr<Source> source;
+    std::vector<std::shared_ptr<File>> files;
+    std::unique_ptr<loop::Poll> poll;
+    bool active = false;   // queued or on the pool
+    bool running = false;  // on the pool
+    bool finishing = false;
+    bool last = false;  // the job under way is the one that finish() asked for
+    std::vector<std::function<void()>> done;
+  };
+
+  Impl(loop::Loop& l, const Clock& c, Log& g, Keepsakes& k)
+      : loop(l), clock(c), log(g), keepsakes(k), flight(std::make_shared<Flight>()) {}
+
+  loop::Loop& loop;
+  const Clock& clock;
+  Log& log;
+  Keepsakes& keepsakes;
+  std::shared_ptr<Flight> flight;
+  std::map<StreamKey, std::shared_ptr<Stream>> streams;
+  std::map<std::string, std::shared_ptr<File>> files;          // by path
+  std::map<std::string, UniqueFd, std::less<>> adopted_files;  // by keepsake
+  std::map<std::string, Stash, std::less<>> adopted_notes;
+  std::map<uint32_t, uint64_t> dropped;
+  bool settled = false;
+
+  std::shared_ptr<File> file_at(const std::string& path, const StreamOptions& options) {
+    auto& file = files[path];
+    if (!file) {
+      file = std::make_shared<File>();
+      file->file = std::make_shared<LogFile>(path, options.uid, options.gid);
+      if (auto fd = adopted_files.extract(file_keepsake(path))) file->file->adopt(std::move(fd.mapped()));
+    }
+    ++file->users;
+    return file;
+  }
+
+  // Before anything is written: the position of a file that several streams share tells only now whether the
+  // last write of each of them happened.
+  void settle_all() {
+    if (std::exchange(settled, true)) return;
+    for (auto& [name, stash] : adopted_notes) {
+      for (std::size_t i = 0; i < Stash::kFiles; ++i) {
+        char keepsake[32];
+        std::snprintf(keepsake, sizeof keepsake, "file/%016" PRIx64, stash.target(i).hash);
+        if (const auto fd = adopted_files.find(keepsake); fd != adopted_files.end())
+          settle(stash, i, fd->second.get());
+      }
+    }
+  }
+
+  void set_up_lines(Stream& stream, const StreamOptions& options) {
+    const std::string name = note_keepsake(stream.key);
+    if (auto known = adopted_notes.extract(name)) {
+      stream.source->stash.emplace(std::move(known.mapped()));
+    } else if (auto fresh = Stash::create()) {
+      stream.source->stash.emplace(std::move(*fresh));
+      keepsakes.hold(name, stream.source->stash->fd());
+    } else {
+      log.error("logs without time stamps: " + fresh.error().message);
+      return;  // raw is better than nothing
+    }
+    stream.source->format.emplace(options, stream.key.channel);
+  }
+
+  void add(const StreamKey& key, UniqueFd pipe, const StreamOptions& options) {
+    settle_all();
+    auto stream = std::make_shared<Stream>();
+    stream->key = key;
+    stream->source = std::make_shared<Source>();
+    stream->source->pipe = std::move(pipe);
+    for (const std::string* path : {&options.path, &options.combined}) {
+      if (path->empty() || *path == "/dev/null" || (path == &options.combined && *path == options.path))
+        continue;
+      stream->files.push_back(file_at(*path, options));
+      stream->source->files.push_back(stream->files.back()->file);
+    }
+    if (options.lines() && !stream->files.empty()) set_up_lines(*stream, options);
+    const std::weak_ptr<Stream> weak = stream;
+    stream->poll = std::make_unique<loop::Poll>(loop, stream->source->pipe.get(), [this, weak](int) {
+      if (const auto s = weak.lock()) enqueue(s);
+    });
+    streams.insert_or_assign(key, stream);
+    // What a predecessor had stored and not written does not wait for the next byte.
+    if (stream->source->stash && !stream->source->stash->data().empty()) {
+      enqueue(stream);
+    } else {
+      stream->poll->watch(UV_READABLE);
+    }
+  }
+
+  void enqueue(const std::shared_ptr<Stream>& stream) {
+    if (stream->active) return;
+    stream->active = true;
+    stream->poll->stop();
+    for (const auto& file : stream->files) file->queue.push_back(stream);
+    start_if_first(stream);
+  }
+
+  void start_if_first(const std::shared_ptr<Stream>& stream) {
+    if (stream->running) return;
+    for (const auto& file : stream->files) {
+      if (file->queue.front() != stream) return;
+    }
+    stream->running = true;
+    stream->last = stream->finishing;
+    const Turn turn{clock.now(), clock.wall(), stream->last, &flight->stop};
+    auto moved = std::make_shared<Moved>();
+    flight->start();
+    loop::work(
+        loop,
+        [source = stream->source, turn, moved, f = flight] {
+          *moved = move(*source, turn);
+          f->land();
+        },
+        [weak = weak_from_this(), stream, moved] {
+          if (const auto self = weak.lock()) self->finished(stream, *moved);
+        });
+  }
+
+  void finished(const std::shared_ptr<Stream>& stream, const Moved& moved) {
+    if (moved.dropped > 0) dropped[stream->key.id] += moved.dropped;
+    for (std::size_t i = 0; moved.tried && i < stream->files.size(); ++i)
+      report(*stream->files[i], moved.errors[i]);
+    for (const auto& file : stream->files) {
+      if (file->file->take_news()) keepsakes.hold(file_keepsake(file->file->path()), file->file->fd());
+      file->queue.pop_front();
+    }
+    stream->active = stream->running = false;
+    const auto waiting = stream->files;  // complete() may drop the stream's own
+    if (stream->last) {
+      complete(stream);
+    } else if (stream->finishing || moved.more) {
+      enqueue(stream);
+    } else if (!moved.eof) {
+      stream->poll->watch(UV_READABLE);
+    }
+    for (const auto& file : waiting) {
+      if (file->queue.empty()) continue;
+      const auto next = file->queue.front();
+      start_if_first(next);
+    }
+  }
+
+  void finish(const StreamKey& key, std::function<void()> done) {
+    const auto found = streams.find(key);
+    if (found == streams.end()) {
+      loop.defer(std::move(done));
+      return;
+    }
+    const auto stream = found->second;
+    stream->done.push_back(std::move(done));
+    stream->finishing = true;
+    enqueue(stream);  // one that has a job now is asked again when that ends
+  }
+
+  void complete(const std::shared_ptr<Stream>& stream) {
+    if (const auto found = streams.find(stream->key); found != streams.end() && found->second == stream) {
+      streams.erase(found);
+    }
+    stream->poll.reset();
+    if (stream->source->stash) keepsakes.drop(note_keepsake(stream->key));
+    for (const auto& file : stream->files) {
+      if (--file->users > 0) continue;
+      keepsakes.drop(file_keepsake(file->file->path()));
+      files.erase(file->file->path());
+    }
+    for (const auto& done : std::exchange(stream->done, {})) done();
+  }
+
+  void prepare(const StreamOptions& options) {
+    for (const std::string& path : {options.path, options.combined}) {
+      if (path.empty() || path == "/dev/null" || files.contains(path)) continue;
+      auto failure = std::make_shared<std::string>();
+      const Millis now = clock.now();
+      flight->start();
+      loop::work(
+          loop,
+          [path, uid = options.uid, gid = options.gid, failure, now, f = flight] {
+            LogFile file(path, uid, gid);
+            if (const Status opened = file.ready(now); !opened) *failure = opened.error().message;
+            f->land();
+          },
+          [weak = weak_from_this(), failure] {
+            const auto self = weak.lock();
+            if (self && !failure->empty()) self->log.warn(*failure);
+          });
+    }
+  }
+
+  void give_back(std::string_view name, UniqueFd fd) {
+    if (name.substr(0, 5) == "file/") {
+      adopted_files.insert_or_assign(std::string(name), std::move(fd));
+    } else if (name.substr(0, 5) == "note/") {
+      auto stash = Stash::adopt(std::move(fd));
+      if (stash) {
+        adopted_notes.erase(std::string(name));
+        adopted_notes.emplace(name, std::move(*stash));
+      } else {
+        log.warn(std::string(name) + ": " + stash.error().message);
+      }
+    }
+  }
+
+  void report(File& file, const std::string& error) {
+    if (!error.empty() && !file.failing) log.warn(error + "; output is dropped until it can be written");
+    if (error.empty() && file.failing) log.info(file.file->path() + " is written again");
+    file.failing = !error.empty();
+  }
+};
+
+LogWriter::LogWriter(loop::Loop& loop, const Clock& clock, Log& log, Keepsakes& keepsakes)
+    : impl_(std::make_shared<Impl>(loop, clock, log, keepsakes)) {
+  // A file at RLIMIT_FSIZE is an error like a full disk, not the end of the daemon.
+  std::signal(SIGXFSZ, SIG_IGN);
+}
+
+LogWriter::~LogWriter() {
+  for (const auto& [key, stream] : impl_->streams) stream->poll.reset();
+  Flight& flight = *impl_->flight;
+  flight.stop = true;
+  std::unique_lock lock(flight.mutex);
+  flight.landed.wait(lock, [&] { return flight.count == 0; });
+  for (const auto& [path, file] : impl_->files) file->queue.clear();  // queues and streams hold each other
+}
+
+void LogWriter::give_back(std::string_view name, UniqueFd fd) { impl_->give_back(name, std::move(fd)); }
+void LogWriter::add(const StreamKey& key, UniqueFd pipe, const StreamOptions& options) {
+  impl_->add(key, std::move(pipe), options);
+}
+void LogWriter::prepare(const StreamOptions& options) { impl_->prepare(options); }
+void LogWriter::finish(const StreamKey& key, std::function<void()> done) {
+  impl_->finish(key, std::move(done));
+}
+
+uint64_t LogWriter::dropped(uint32_t id) const {
+  const auto found = impl_->dropped.find(id);
+  return found == impl_->dropped.end() ? 0 : found->second;
+}
+
+void LogWriter::reopen() {
+  for (const auto& [path, file] : impl_->files) file->file->ask_reopen();
+}
+
+}  // namespace tend::logs

@@ -1,0 +1,159 @@
+#include "core/logs/log_file.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cinttypes>
+#include <cstdio>
+
+namespace tend::logs {
+namespace {
+
+constexpr Millis kCheckEvery{1000};  // how often the path is compared with what is open
+constexpr int kWriteLimitMs = 1000;  // a terminal or a pipe behind /dev/stdout that takes nothing
+
+// Folders that are made belong to the app's user too; existing ones are left alone.
+Status make_folders(const std::string& path, int uid, int gid) {
+  for (std::size_t at = path.find('/', 1); at != std::string::npos; at = path.find('/', at + 1)) {
+    const std::string folder = path.substr(0, at);
+    if (::mkdir(folder.c_str(), 0700) != 0) {
+      if (errno == EEXIST) continue;
+      return fail_errno("create folder " + folder);
+    }
+    if (uid < 0 && gid < 0) continue;
+    const UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!fd || ::fchown(fd.get(), static_cast<uid_t>(uid), static_cast<gid_t>(gid)) != 0) {
+      return fail_errno("change the owner of " + folder);
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+uint64_t path_hash(std::string_view path) {
+  uint64_t h = 14695981039346656037u;  // FNV-1a
+  for (const char c : path) h = (h ^ static_cast<unsigned char>(c)) * 1099511628211u;
+  return h;
+}
+
+std::string file_keepsake(std::string_view path) {
+  char name[32];
+  std::snprintf(name, sizeof name, "file/%016" PRIx64, path_hash(path));
+  return name;
+}
+
+void LogFile::adopt(UniqueFd fd) { fd_ = std::move(fd); }
+
+Status LogFile::ready(Millis now) {
+  if (reopen_.exchange(false)) fd_.reset();
+  if (fd_ && regular_) {
+    struct stat open_one {};
+    struct stat named {};
+    bool stale = ::fstat(fd_.get(), &open_one) != 0 || open_one.st_nlink == 0;
+    if (!stale && now - checked_ >= kCheckEvery) {
+      checked_ = now;
+      stale = ::lstat(path_.c_str(), &named) != 0 || named.st_dev != open_one.st_dev ||
+              named.st_ino != open_one.st_ino;
+    }
+    if (stale) {
+      fd_.reset();
+    } else if (open_one.st_size != position()) {
+      ::lseek(fd_.get(), 0, SEEK_END);
+    }
+  }
+  if (fd_) return {};
+  checked_ = now;
+  return open();
+}
+
+Status LogFile::open() {
+  const bool out = path_ == "/dev/stdout", err = path_ == "/dev/stderr";
+  if (out || err) {
+    // Opening the name would fail for a socket and start a second position in a regular file.
+    fd_.reset(::fcntl(out ? 1 : 2, F_DUPFD_CLOEXEC, 3));
+    regular_ = false;
+    return fd_ ? Status{} : fail_errno("open " + path_);
+  }
+  return open_regular();
+}
+
+Status LogFile::open_regular() {
+  // O_NONBLOCK: a FIFO without a reader must not hold up the job that is going to refuse it. No O_APPEND:
+  // splice(2) refuses such files.
+  constexpr int kFlags = O_WRONLY | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK | O_CLOEXEC;
+  const auto create = [&] { return ::open(path_.c_str(), kFlags | O_CREAT | O_EXCL, 0600); };
+  bool created = false;
+  UniqueFd fd(::open(path_.c_str(), kFlags));
+  if (!fd && errno == ENOENT) {
+    fd.reset(create());
+    if (!fd && errno == ENOENT) {
+      if (auto made = make_folders(path_, uid_, gid_); !made) return made;
+      fd.reset(create());
+    }
+    created = static_cast<bool>(fd);
+    if (!fd && errno == EEXIST) fd.reset(::open(path_.c_str(), kFlags));  // somebody was faster
+  }
+  if (!fd) {
+    if (errno == ELOOP) return fail("open " + path_ + ": a symbolic link is not followed", ELOOP);
+    if (errno == ENXIO) return fail("open " + path_ + ": not a regular file", ENXIO);
+    return fail_errno("open " + path_);
+  }
+  struct stat st {};
+  if (::fstat(fd.get(), &st) != 0) return fail_errno("stat " + path_);
+  regular_ = S_ISREG(st.st_mode);
+  if (!regular_ && ::isatty(fd.get()) == 0) return fail("open " + path_ + ": not a regular file", EINVAL);
+  if (created && (uid_ >= 0 || gid_ >= 0) &&
+      ::fchown(fd.get(), static_cast<uid_t>(uid_), static_cast<gid_t>(gid_)) != 0) {
+    return fail_errno("change the owner of " + path_);
+  }
+  if (regular_) ::lseek(fd.get(), 0, SEEK_END);
+  fd_ = std::move(fd);
+  splice_ = true;
+  news_ = regular_;
+  return {};
+}
+
+ssize_t LogFile::take(int pipe, std::size_t want) {
+  if (regular_ && splice_) {
+    const ssize_t n = ::splice(pipe, nullptr, fd_.get(), nullptr, want, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+    if (n >= 0 || errno != EINVAL) return n;
+    splice_ = false;  // a file system without splice_write
+  }
+  char piece[65536];
+  const ssize_t n = ::read(pipe, piece, std::min(want, sizeof piece));
+  if (n <= 0) return n;
+  std::size_t written = 0;
+  if (const auto wrote = write({piece, static_cast<std::size_t>(n)}, written); !wrote && written == 0) {
+    errno = wrote.error().code;
+    return -1;
+  }
+  return n;
+}
+
+Status LogFile::write(std::string_view bytes, std::size_t& written) {
+  while (written < bytes.size()) {
+    const ssize_t n = ::write(fd_.get(), bytes.data() + written, bytes.size() - written);
+    if (n > 0) {
+      written += static_cast<std::size_t>(n);
+    } else if (n < 0 && errno == EAGAIN) {
+      pollfd room{fd_.get(), POLLOUT, 0};
+      if (::poll(&room, 1, kWriteLimitMs) == 0) return fail_errno("write " + path_, ETIMEDOUT);
+    } else if (n == 0 || errno != EINTR) {
+      return fail_errno("write " + path_, n == 0 ? EIO : errno);
+    }
+  }
+  return {};
+}
+
+int64_t LogFile::position() const { return ::lseek(fd_.get(), 0, SEEK_CUR); }
+
+void LogFile::rewind(int64_t position) {
+  if (!regular_ || !fd_ || this->position() <= position) return;
+  if (::ftruncate(fd_.get(), position) == 0) ::lseek(fd_.get(), position, SEEK_SET);
+}
+
+}  // namespace tend::logs

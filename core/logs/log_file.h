@@ -1,0 +1,54 @@
+// One log file as the jobs see it: opened at the first byte, checked before each batch, never trusted to
+// stay. Used by one job at a time; only ask_reopen() may come from elsewhere.
+#pragma once
+
+#include <sys/types.h>
+
+#include <atomic>
+#include <string>
+#include <string_view>
+
+#include "core/base/result.h"
+#include "core/base/unique_fd.h"
+#include "core/base/units.h"
+
+namespace tend::logs {
+
+uint64_t path_hash(std::string_view path);
+std::string file_keepsake(std::string_view path);  // "file/<hash>"
+
+class LogFile {
+ public:
+  LogFile(std::string path, int uid, int gid) : path_(std::move(path)), uid_(uid), gid_(gid) {}
+
+  void adopt(UniqueFd fd);  // an open file description of a predecessor, with its position
+  // Opens or reopens as needed and stands at the file's end: it may have been truncated, renamed, replaced,
+  // or written by somebody else.
+  Status ready(Millis now);
+  // At most `want` bytes out of the pipe: one system call consumes, writes and advances. As splice(2).
+  ssize_t take(int pipe, std::size_t want);
+  // All of it or an error; `written` says how much of it got through.
+  Status write(std::string_view bytes, std::size_t& written);
+  int64_t position() const;
+  void rewind(int64_t position);  // cuts off what a failed write left behind
+  bool regular() const { return regular_; }
+  int fd() const { return fd_.get(); }
+  const std::string& path() const { return path_; }
+  void ask_reopen() { reopen_ = true; }
+  bool take_news() { return std::exchange(news_, false); }  // another descriptor since the last time
+
+ private:
+  Status open();
+  Status open_regular();
+
+  std::string path_;
+  int uid_, gid_;
+  UniqueFd fd_;
+  bool regular_ = true;
+  bool splice_ = true;
+  bool news_ = false;
+  std::atomic<bool> reopen_ = false;
+  Millis checked_{-1000};
+};
+
+}  // namespace tend::logs
