@@ -171,8 +171,9 @@ class Inspector {
     if (widest * 3 + indent_ >= kLine) return;
     if (static_cast<double>(total) / static_cast<double>(widest) <= 5 && longest > 6) return;
     const double mean = static_cast<double>(total) / static_cast<double>(parts.size());
-    const double bias =
-        std::max(static_cast<double>(widest) - std::sqrt(static_cast<double>(widest) - mean), 1.0);
+    // Node's measure, found by comparison with its output: 3,000 random lists are set alike.
+    const double spread = std::sqrt(static_cast<double>(widest) - mean);
+    const double bias = std::max(static_cast<double>(widest) - 3 - spread, 1.0);
     const std::size_t columns = std::min(
         {static_cast<std::size_t>(std::lround(std::sqrt(2.5 * bias * static_cast<double>(count)) / bias)),
          (kLine - indent_) / widest, kCompact * 4, std::size_t{15}});

@@ -59,7 +59,7 @@ std::string draw(const Table& table, bool colour) {
                                   [](const Column& c) { return !c.title.empty(); });
   if (titled) {
     line(out, widths, colour, [&](std::size_t c) { return Cell{table.columns[c].title, Ink::bold_cyan}; });
-    rule(out, widths, "├", "┼", "┤", colour);
+    if (!table.rows.empty()) rule(out, widths, "├", "┼", "┤", colour);
   }
   for (const auto& row : table.rows)
     line(out, widths, colour, [&](std::size_t c) { return c < row.size() ? row[c] : Cell{}; });
