@@ -5,15 +5,10 @@
 #include <algorithm>
 #include <csignal>
 
+#include "core/base/match.h"
+
 namespace tend::lifecycle {
 namespace {
-
-template <class... F>
-struct Match : F... {
-  using F::operator()...;
-};
-template <class... F>
-Match(F...) -> Match<F...>;
 
 void launch(Transition& t, Millis now, const Policy& p) {
   State& s = t.state;

@@ -94,6 +94,7 @@ class Main {
       log_->error(wanted.error().message);
       return refuse(wanted.error().message);
     }
+    if (!wanted->warning.empty()) log_->warn(wanted->warning);
     if (!wanted->same_boot) *wanted = {};  // another boot: nothing but by resurrect (settled 4)
     journal::SlotTable slots = take_slots();
     running_ = std::make_unique<Running>(loop_, clock_, *log_, home_, keeper_, keeper_pid, std::move(slots));
