@@ -140,10 +140,14 @@ TEST_CASE("a Node program that sends a server is answered, may send on, and its 
     const server = require('net').createServer();
     server.listen(0, '127.0.0.1', () => {
       process.send({ first: 1 }, server, () => server.close());
-      process.send('second', () => process.disconnect());
-    });)");
+      process.send('second');
+    });
+    process.on('message', () => process.disconnect());)");
   REQUIRE(pid > 0);
   c.app.reset();
+  c.on_message = [&](const Value& v) {
+    if (v.text() == "second") CHECK(c.channel->send("enough"));
+  };
   CHECK(c.run_until([&] { return c.closed; }));
   // The second value waits in Node until the handle is answered.
   REQUIRE(c.got.size() == 2);
