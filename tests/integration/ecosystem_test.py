@@ -181,9 +181,10 @@ class Fixtures(TendTest):
                 self.tend.run("delete", "all")
 
     def test_what_pm2_rejects_tend_rejects_or_understands(self):
-        # tend reads units and default exports; everything else that PM2 refuses starts nothing here either.
+        # tend reads units, default exports and "true"; everything else that PM2 refuses starts nothing here either.
         understood = {"rejects/memory-unit.config.js", "rejects/time-unit.config.js",
-                      "rejects/default-only.config.mjs", "rejects/number-name.yml"}
+                      "rejects/default-only.config.mjs", "rejects/number-name.yml",
+                      "rejects/string-bool.config.js"}
         for name in self.expected:
             if name.startswith("rejects/") and name not in understood:
                 with self.subTest(file=name):
