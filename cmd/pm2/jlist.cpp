@@ -65,6 +65,9 @@ Value record(const Value& row, const std::string& version) {
   for (const auto& [key, value] : row.at("env").map()) {
     vars.set(key, value.is<std::string>() ? typed(value.text()) : value);
   }
+  if (const int64_t n = row.at("increment").integer(-1); n >= 0 && !spec.increment_var.empty()) {
+    vars.set(spec.increment_var, n);
+  }
   Map env = vars;  // flattened: every variable is a key of the record
   vars.set("unique_id", row.at("unique_id").text());
   vars.set(name, Map{});
@@ -78,9 +81,13 @@ Value record(const Value& row, const std::string& version) {
   env.set("kill_retry_time", 100);
   env.set("km_link", false);
   env.set("vizion_running", false);
-  env.set("watch", spec.watch.is_null() ? Value(false) : spec.watch);
   set_options(env, spec);
-  env.set("merge_logs", spec.merge_logs);
+  if (spec.merge_logs) env.set("merge_logs", true);
+  // PM2 fills it in for what a command line started, and leaves it out for the apps of a file.
+  const bool from_file = vars.find("PM2_JSON_PROCESSING") != nullptr;
+  const Value watch = spec.watch.is_null() ? Value(false) : spec.watch;
+  if (!from_file || spec.given[index_of(*find_option("watch"))]) env.set("watch", watch);
+  if (!spec.log_date_format.empty()) env.set("log_date_format", spec.log_date_format);
   env.set("name", name);
   env.set("namespace", row.at("namespace").text());
   env.set("pm_id", id);
@@ -105,7 +112,8 @@ Value record(const Value& row, const std::string& version) {
   if (!row.at("log").text().empty()) env.set("pm_log_path", row.at("log").text());
   env.set("username", row.at("user").text());
   env.set("unique_id", row.at("unique_id").text());
-  env.set("version", version.empty() ? std::string("N/A") : version);
+  // PM2 looks for it when it spawns.
+  if (row.at("uptime").integer() > 0) env.set("version", version.empty() ? std::string("N/A") : version);
   if (!row.at("node_version").text().empty()) env.set("node_version", row.at("node_version").text());
   if (!row.at("tree").list().empty()) env.set("_tree_pids", row.at("tree"));
   env.set("axm_actions", List{});

@@ -26,10 +26,7 @@ Cell mode_cell(const Value& r, const Page&) {
   const std::string& mode = r.at("mode").text();
   return {printable(mode), mode == "cluster" ? Ink::bold_blue : Ink::bold};
 }
-Cell pid_cell(const Value& r, const Page& page) {
-  const int64_t pid = r.at("pid").integer();
-  return {pid == 0 && page.pm2 ? "N/A" : std::to_string(pid)};
-}
+Cell pid_cell(const Value& r, const Page&) { return {std::to_string(r.at("pid").integer())}; }
 Cell uptime_cell(const Value& r, const Page& page) { return {uptime_of(r, page.now)}; }
 Cell restarts_cell(const Value& r, const Page&) { return {std::to_string(r.at("restarts").integer())}; }
 Cell status_cell(const Value& r, const Page&) {
@@ -64,7 +61,8 @@ std::size_t longest_name(const List& rows) {
 }
 
 Table pm2_table(const List& rows, const Page& page) {
-  const std::size_t name = longest_name(rows);
+  // PM2 gives an empty table a name of six.
+  const std::size_t name = rows.empty() ? 6 : longest_name(rows);
   std::size_t id = 4;
   for (const Value& row : rows) id = std::max(id, std::to_string(row.at("id").integer()).size() + 2);
   const std::size_t full_name = std::min<std::size_t>(name + 5, 40);

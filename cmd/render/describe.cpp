@@ -47,15 +47,13 @@ void add_more(Box& box, const Value& row, const AppSpec& spec) {
   std::string text = cause.at("text").text().empty() ? cause.at("kind").text() : cause.at("text").text();
   if (const std::string at = when(cause.at("at")); !text.empty() && !at.empty()) text += " at " + at;
   box.add_if("last cause", text);
-  if (!row.at("exit_code").is_null() || !row.at("exit_signal").is_null()) {
-    std::string exit =
-        row.at("exit_code").is_null() ? "" : "code " + std::to_string(row.at("exit_code").integer());
-    const Value& signal = row.at("exit_signal");
-    if (!signal.text().empty())
-      exit += (exit.empty() ? "" : ", ") + ("signal " + signal.text());
-    else if (signal.integer() > 0)
-      exit += (exit.empty() ? "" : ", ") + ("signal " + std::to_string(signal.integer()));
-    box.add_if("last exit", exit);
+  const Value& signal = row.at("exit_signal");
+  if (!signal.text().empty()) {
+    box.add("last exit", "signal " + signal.text());
+  } else if (signal.integer() > 0) {
+    box.add("last exit", "signal " + std::to_string(signal.integer()));
+  } else if (!row.at("exit_code").is_null()) {
+    box.add("last exit", "code " + std::to_string(row.at("exit_code").integer()));
   }
   if (const int64_t delay = row.at("restart_delay").integer(); delay > 0)
     box.add("next restart after", show(Millis{delay}));

@@ -115,19 +115,23 @@ void show_warnings(Session& s, const Value& reply) {
     s.complain("warning: state not durable: the disk refuses the journal; a crash of tend could lose it");
 }
 
+void complete(const Session& s, List& rows) {
+  for (Value& row : rows) {
+    Map* map = row.as<Map>();
+    if (map == nullptr) continue;
+    if (row.at("user").text().empty()) map->set("user", s.caller.user);
+    if (s.pm2 && row.at("version").text().empty())
+      map->set("version", pm2::package_version(row.at("script").text()));
+  }
+}
+
 int show_list(Session& s) {
   auto reply = s.ask(api::kList, Map{{"detail", s.args.mini ? "full" : "table"}, {"cwd", s.caller.cwd}},
                      Need::existing);
   if (!reply) return s.fail(reply.error());
   List rows = reply->at("apps").list();
   const render::Page page = s.page();
-  if (s.pm2) {
-    for (Value& row : rows) {
-      if (row.at("version").text().empty() && row.is<Map>()) {
-        row.as<Map>()->set("version", pm2::package_version(row.at("script").text()));
-      }
-    }
-  }
+  complete(s, rows);
   if (!s.args.sort.empty())
     render::sort_rows(rows, s.args.sort);
   else if (s.pm2)

@@ -16,6 +16,8 @@ bool show_outcomes(Session& s, const Value& reply);
 bool show_groups(Session& s, std::string_view verb, const Value& reply);
 // Whether PM2 would exit 1 for it: an app that dies soon or is not ready in time is not a failure there.
 bool pm2_failure(const Value& outcome);
+// What the command line knows better than the daemon: versions of packages, and the user's name.
+void complete(const Session& s, List& rows);
 // The table, as most commands end.
 int show_list(Session& s);
 // The warnings of a list reply and what was lost, below the table.

@@ -26,19 +26,24 @@ std::string default_file(const Session& s) {
   return std::string(kDefaultFiles[0]);
 }
 
-// Tells what was wrong with a file or a script; PM2 puts refused values (WARN) on standard output.
+// PM2 calls a value that its rules refuse a warning, although it starts nothing then (compat.md 3.3).
+bool refused_value(std::string_view text) {
+  for (const std::string_view begin : {"Verify ", "Expect ", "The minimum of ", "The maximum of ", "\""})
+    if (text.substr(0, begin.size()) == begin) return true;
+  return false;
+}
+
+// Tells what was wrong with a file or a script.
 void show_problems(Session& s, const config::Loaded& loaded) {
   for (const auto& problem : loaded.problems) {
     if (!s.pm2) {
       s.complain((problem.fatal ? "" : "warning: ") + problem.message);
-    } else if (!problem.pm2_text.empty()) {
-      // A text that already says how grave it is keeps its word.
-      if (problem.pm2_text.front() == '[')
-        s.complain_raw(problem.pm2_text + "\n");
-      else if (problem.fatal)
-        s.complain(problem.pm2_text);
-      else
-        s.say(pm2::warn(problem.pm2_text, s.colour()));
+    } else if (problem.pm2_text.empty()) {
+      continue;
+    } else if (problem.fatal && !refused_value(problem.pm2_text)) {
+      s.complain(problem.pm2_text);
+    } else {
+      s.say(pm2::warn(problem.pm2_text, s.colour()));
     }
   }
 }

@@ -22,6 +22,9 @@ Result<Value> rows_of(Session& s, std::string_view detail, const std::vector<std
   auto reply = s.ask(api::kList, std::move(params), Need::existing);
   if (!reply && Session::no_daemon(reply.error()))
     return Value(Map{{"apps", List{}}, {"missing", List(words.begin(), words.end())}});
+  if (reply && reply->is<Map>()) {
+    if (List* rows = (*reply->as<Map>())["apps"].as<List>()) complete(s, *rows);
+  }
   return reply;
 }
 
@@ -58,11 +61,42 @@ std::string nothing_there(const Session& s, const std::string& word) {
                : "tend: process or namespace not found: " + printable(word) + "\n";
 }
 
+void mask_secrets(Map& row) {
+  for (const char* key : {"env", "base_env"}) {
+    Map* vars = row[key].as<Map>();
+    if (vars == nullptr) continue;
+    for (auto& [name, value] : *vars) value = render::masked(name, value.text());
+  }
+  if (Map* spec = row["spec"].as<Map>()) spec->erase("env");  // the same as above
+}
+
+// PM2's end of a description: what differs from the caller's environment, and where to go on.
+std::string pm2_epilogue(const Session& s, const Value& row) {
+  render::Table divergent;
+  divergent.columns.resize(2);
+  for (const auto& [key, value] : row.at("base_env").map()) {
+    const char* mine = s.caller.variable(key);
+    if (mine != nullptr && value.text() != mine) {
+      divergent.rows.push_back({{printable(key), render::Ink::bold}, {printable(value.text())}});
+    }
+  }
+  const std::string name = printable(row.at("name").text());
+  return render::paint(render::Ink::inverse, " Divergent env variables from local env ", s.colour()) + "\n" +
+         (divergent.rows.empty() ? "\n" : render::draw(divergent, s.colour())) + "\n" +
+         " Add your own code metrics: http://bit.ly/code-metrics\n Use `pm2 logs " + name +
+         " [--lines 1000]` to display logs\n Use `pm2 env " + std::to_string(row.at("id").integer()) +
+         "` to display environment variables\n Use `pm2 monit` to monitor CPU and Memory usage " + name +
+         "\n";
+}
+
 int describe(Session& s) {
   auto reply = rows_of(s, "full", s.args.words);
   if (!reply) return s.fail(reply.error());
   if (s.args.json) {
-    s.print(ipc::to_json(reply->at("apps")) + "\n");
+    List rows = reply->at("apps").list();
+    for (Value& row : rows)
+      if (!s.args.show_secrets && row.is<Map>()) mask_secrets(*row.as<Map>());
+    s.print(ipc::to_json(rows) + "\n");
   } else {
     const render::Page page = s.page();
     for (Value row : reply->at("apps").list()) {
@@ -70,6 +104,7 @@ int describe(Session& s) {
       const AppSpec spec = parsed ? *parsed : AppSpec{};
       if (row.at("version").text().empty()) row.as<Map>()->set("version", pm2::package_version(spec.script));
       s.say(render::describe(row, spec, page, s.args.show_secrets));
+      if (s.pm2) s.say(pm2_epilogue(s, row));
     }
   }
   for (const Value& word : reply->at("missing").list()) s.complain_raw(nothing_there(s, word.text()));
