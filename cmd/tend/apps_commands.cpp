@@ -83,7 +83,7 @@ int act(Session& s, std::string_view verb) {
     if (!reply) return s.fail(reply.error());
     good = show_groups(s, verb, *reply) && good;
   }
-  if ((good || !s.pm2) && !(s.pm2 && verb == "reload")) show_list(s);
+  if (good && !(s.pm2 && verb == "reload")) show_list(s);
   return good ? kDone : kFailed;
 }
 
@@ -162,7 +162,7 @@ int send_signal(Session& s) {
 int start_or(Session& s, std::string_view verb) {
   bool good = true;
   for (const auto& word : s.args.words) good = start_file(s, word, verb) && good;
-  if (s.connect(Need::existing)) show_list(s);
+  if (good && s.connect(Need::existing)) show_list(s);
   return good ? kDone : kFailed;
 }
 int start_or_restart(Session& s) { return start_or(s, "restart"); }

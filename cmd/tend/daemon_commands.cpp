@@ -1,7 +1,9 @@
 // ping, kill, version, help.
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -75,6 +77,20 @@ int none_runs(Session& s) {
   return kDone;
 }
 
+// `kill` has ended when the daemon has: whoever starts an app next must not meet one that is on its way out.
+void await_end(const UniqueFd& keeper) {
+  constexpr int kLimitMs = 10'000;
+  pollfd p{keeper.get(), POLLIN, 0};
+  while (keeper && ::poll(&p, 1, kLimitMs) < 0 && errno == EINTR) {
+  }
+}
+
+UniqueFd watch_keeper(Session& s) {
+  const auto who = s.ask(api::kPing, Map{}, Need::existing);
+  const int64_t pid = who ? who->at("keeper").at("pid").integer() : 0;
+  return UniqueFd(pid > 0 ? static_cast<int>(::syscall(SYS_pidfd_open, static_cast<pid_t>(pid), 0)) : -1);
+}
+
 int kill_daemon(Session& s) {
   if (s.args.supervisor) return kill_supervisor(s);
   if (const Status up = s.connect(Need::existing); !up)
@@ -85,10 +101,12 @@ int kill_daemon(Session& s) {
     if (auto known = s.ask(api::kList, Map{{"detail", "table"}, {"cwd", s.caller.cwd}}, Need::existing))
       rows = known->at("apps").list();
   }
+  const UniqueFd keeper = watch_keeper(s);
   auto reply = s.ask(api::kKill, Map{{"cause", s.caller.cause()}}, Need::existing, extra);
   if (!reply) return s.fail(reply.error());
+  await_end(keeper);
   if (!s.pm2) {
-    s.say(std::to_string(reply->at("count").integer()) + " apps stopped, daemon ended\n");
+    s.say(std::to_string(reply->at("count").integer()) + " stopped, daemon ended\n");
     return kDone;
   }
   if (rows.empty()) return none_runs(s);

@@ -161,6 +161,10 @@ bool start_script(Session& s, const std::string& word) {
   const config::Loaded loaded = config::from_script(word, s.args.flags, s.context());
   show_problems(s, loaded);
   if (loaded.apps.empty() || (loaded.failed && !s.pm2)) return false;
+  if (const Status up = s.connect(Need::started); !up) {
+    s.fail(up.error());
+    return false;
+  }
   if (s.pm2) {
     for (const AppSpec& spec : loaded.apps) {
       s.say(pm2::plain("Starting " + printable(spec.script) + " in " + spec.exec_mode + "_mode (" +
@@ -217,8 +221,8 @@ int start_command(Session& s) {
     }
     good = good && done;
   }
-  // A request that found no daemon has told so; a list would tell again.
-  if (!s.pm2 || good) {
+  // A failure stands last on the screen.
+  if (good) {
     if (const Status up = s.connect(Need::existing); up) show_list(s);
   }
   return good ? kDone : kFailed;
