@@ -5,6 +5,7 @@
 
 #include <set>
 
+#include "tests/unit/ipc/raw_peer.h"
 #include "tests/unit/ipc/rpc_harness.h"
 
 using namespace tend;

@@ -1,5 +1,6 @@
 
 #include "core/loop/timer.h"
+#include "tests/unit/ipc/raw_peer.h"
 #include "tests/unit/ipc/rpc_harness.h"
 
 using namespace tend;
