@@ -239,6 +239,12 @@ void Client::drop(std::string_view name) {
   [[maybe_unused]] const Status sent = impl_->send(m);
 }
 
+void Client::serving() {
+  Message m;
+  m.kind = Kind::serving;
+  [[maybe_unused]] const Status sent = impl_->send(m);
+}
+
 void Client::shutdown() {
   Message m;
   m.kind = Kind::shutdown;

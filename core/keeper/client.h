@@ -55,6 +55,7 @@ class Client {
   // Duplicates; takes effect before any later request. Error: the name is too long or descriptors ran out.
   Status hold(std::string_view name, int fd);
   void drop(std::string_view name);
+  void serving();
   void shutdown();
 
  private:

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <climits>
 #include <csignal>
+#include <utility>
 
 #include "core/base/clock.h"
 
@@ -18,6 +19,7 @@ namespace {
 constexpr int kRequestsPerTurn = 64;
 constexpr Millis kSuccessorTime{1000};  // after a signal, to say hello
 constexpr Millis kQuickDeath{1000};
+constexpr int kServedLives = 100;
 constexpr Millis kFirstDelay{100};
 constexpr Millis kLongestDelay{5000};
 
@@ -216,8 +218,12 @@ void Keeper::supervisor_gone() {
     extended_ = reacted_ = false;
   }
   if (phase_ >= Phase::terminating) return;
-  const bool quick = now() - life_began_ < kQuickDeath;
-  // At once the first time; then twice as long each time, while they die at once.
+  const bool short_life = now() - life_began_ < kQuickDeath;
+  quick_lives_ = short_life ? quick_lives_ + 1 : 0;
+  // One that served was killed from outside, and users wait for its successor; but a fault that strikes right
+  // after the take-over must not become a busy loop.
+  const bool quick = short_life && (!std::exchange(served_, false) || quick_lives_ > kServedLives);
+  // At once the first time; then twice as long each time, while they fail at once.
   restart_delay_ = !quick || !quick_death_ ? Millis{0}
                    : restart_delay_.n == 0 ? kFirstDelay
                                            : std::min(restart_delay_ * 2, kLongestDelay);

@@ -101,7 +101,9 @@ class Keeper {
   Millis life_began_{};
   Millis restart_delay_{};
   std::optional<Millis> restart_at_;
-  bool quick_death_ = false;  // the last one too died at once
+  bool served_ = false;       // this life took over completely
+  bool quick_death_ = false;  // the last one too failed at once
+  int quick_lives_ = 0;       // in a row, whether they served or not
   bool first_ = true;         // no supervisor was given the whole table yet
   bool shutdown_ = false;
 

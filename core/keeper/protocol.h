@@ -25,6 +25,7 @@ enum class Kind : uint16_t {
   hold,      // name, fds[0]: keep a duplicate under this name (replaces)
   drop,      // name
   shutdown,  // every app is gone: end (supervisor exits by itself afterwards)
+  serving,       // the take-over is complete: this life is no failure, however short it will be
   // keeper -> supervisor
   spawned = 100,  // id, spawn, a = pid: exec succeeded
   spawn_pending,  // id, spawn, a = pid: forked, not yet executed (at adoption, or exec is slow)

@@ -76,6 +76,9 @@ int Keeper::apply(Received& request) {
     case Kind::drop:
       held_.drop(message.name);
       return 0;
+    case Kind::serving:
+      served_ = true;
+      return 0;
     case Kind::shutdown:
       shutdown_ = true;
       return 0;

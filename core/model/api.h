@@ -9,7 +9,7 @@
 //         -> {results: [Outcome …], ok: bool}
 // act     {verb: "stop"|"restart"|"delete"|"reset"|"reload", targets: [word …], cwd, cause, env, update_env: bool,
 //          changes: {spec map of changed options}, no_wait: bool}
-//         All targets are tried. -> {groups: [{word, ids: [..], error?}], results: [Outcome …], ok: bool}
+//         All targets are tried. -> {groups: [{word, ids: [..], error?}], results: [Outcome …], warnings: [text …], ok: bool}
 // signal  {signal: number, targets: [word …], cwd} -> as act
 // list    {detail: "table"|"full", targets?: [word …], cwd} -> {apps: [Row …], warnings: [text …], missing: [word …]}
 // save    {force: bool} -> {path, count, skipped: bool}        skipped: the list is empty and not forced

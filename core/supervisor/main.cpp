@@ -116,6 +116,7 @@ class Main {
     running_->server = std::make_unique<ipc::RpcServer>(
         loop_, *log_, UniqueFd(kListenerFd), TEND_VERSION,
         [this](std::shared_ptr<ipc::Call> call) { dispatch(running_->daemon, call); });
+    keeper_.serving();
     log_->info("supervisor " + std::to_string(getpid()) + " took over " +
                std::to_string(running_->supervisor.instances().size()) + " instances");
   }

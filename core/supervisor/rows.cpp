@@ -1,5 +1,6 @@
 // Instances as rows of `list`: api.h names the columns.
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "core/config/config.h"
 #include "core/model/api.h"
@@ -42,6 +43,19 @@ std::string cause_text(const Instance& app) {
       return "exit status unknown (keeper lost)";
   }
   return {};
+}
+
+// The name is the caller's word for itself: looking numbers up would need NSS (settled 14).
+std::string user_of(const Instance& app) {
+  if (!app.spec->uid.empty()) return app.spec->uid;
+  if (app.base_env) {
+    for (const std::string_view name : {"USER", "LOGNAME"}) {
+      for (const auto& [key, value] : app.base_env->env) {
+        if (key == name) return value;
+      }
+    }
+  }
+  return geteuid() == 0 ? "root" : std::to_string(geteuid());
 }
 
 void add_full(Map& m, const Instance& app) {
@@ -91,7 +105,7 @@ Value row(Supervisor& supervisor, const Instance& app, bool full) {
   m.append("status", api::kStatusWords[static_cast<std::size_t>(s.phase)]);
   m.append("cpu", usage.cpu);
   m.append("memory", usage.memory);
-  m.append("user", spec.uid);
+  m.append("user", user_of(app));
   m.append("watching", spec.watch.boolean() || !spec.watch.list().empty());
   m.append("dropped", static_cast<int64_t>(supervisor.parts().logs.dropped(app.id)));
   m.append("script", spec.script);

@@ -66,14 +66,24 @@ Wish wish_of(const Instance& app, Goal goal, std::string action) {
   return {app.id, goal, app.state.spawn, false, std::move(action)};
 }
 
-void start_one(Supervisor& supervisor, const SharedCall& call, AppSpec&& parsed, const Identity& identity,
-               const std::shared_ptr<const BaseEnv>& env, const std::string& unique_id,
-               std::vector<Wish>& wishes, List& refused) {
-  const Value& params = call->params();
+// One `start` call under way.
+struct Starting {
+  Supervisor& supervisor;
+  const Value& params;
+  std::shared_ptr<const BaseEnv> env;
+  std::string unique_id = fresh_unique_id();
+  std::set<uint32_t> before{};  // instances that were there: apps of one call do not meet each other
+  std::vector<Wish> wishes{};
+  List refused{};
+};
+
+void start_one(Starting& s, AppSpec&& parsed, const Identity& identity) {
+  auto& [supervisor, params, env, unique_id, before, wishes, refused] = s;
   const Asked asked{params.at("cause").text()};
   const bool from_file = params.at("from_file").boolean();
   auto spec = std::make_shared<const AppSpec>(std::move(parsed));
   std::vector<Instance*> present = named(supervisor, spec->name);
+  std::erase_if(present, [&known = before](const Instance* app) { return known.count(app->id) == 0; });
   if (!from_file) {
     std::erase_if(present, [&](const Instance* app) { return app->spec->script != spec->script; });
     if (spec->force || params.at("force").boolean()) present.clear();
@@ -111,15 +121,14 @@ void start_checked(Daemon& daemon, const std::shared_ptr<StartPlan>& plan) {
   Supervisor& supervisor = daemon.supervisor;
   if (!plan->error.empty()) return plan->call->error(plan->error);
   const auto env = supervisor.intern(env_from_value(plan->call->params().at("env")));
-  const std::string unique_id = fresh_unique_id();
-  std::vector<Wish> wishes;
-  List refused;
+  Starting starting{supervisor, plan->call->params(), env};
+  for (const auto& [id, app] : supervisor.instances()) starting.before.insert(id);
   for (std::size_t i = 0; i < plan->specs.size(); ++i) {
-    start_one(supervisor, plan->call, std::move(plan->specs[i]), plan->identities[i], env, unique_id, wishes,
-              refused);
+    start_one(starting, std::move(plan->specs[i]), plan->identities[i]);
   }
-  const bool ok = refused.empty();
-  answer(supervisor, plan->call, std::move(wishes), Map{{"results", std::move(refused)}}, ok);
+  const bool ok = starting.refused.empty();
+  answer(supervisor, plan->call, std::move(starting.wishes), Map{{"results", std::move(starting.refused)}},
+         ok);
 }
 
 void start(Daemon& daemon, const SharedCall& call) {
@@ -213,6 +222,7 @@ void act(Daemon& daemon, const SharedCall& call) {
   if (starts && params.at("update_env").boolean()) env = supervisor.intern(env_from_value(params.at("env")));
   std::vector<Wish> wishes;
   List refused;
+  List warnings;
   for (const uint32_t id : picked.ids) {
     Instance* app = supervisor.find(id);
     if (app == nullptr) continue;
@@ -229,6 +239,10 @@ void act(Daemon& daemon, const SharedCall& call) {
       wishes.push_back(wish_of(*app, Goal::running, "restarted"));
       supervisor.restart(*app, lifecycle::Cause::user, asked);
     } else if (verb == "stop") {
+      if (app->cron) {
+        warnings.emplace_back("App " + app->spec->name + " stopped but CRON RESTART is still UP " +
+                              app->spec->cron_restart);
+      }
       wishes.push_back(wish_of(*app, Goal::stopped, "stopped"));
       supervisor.stop(*app, asked);
     } else if (verb == "delete") {
@@ -242,7 +256,10 @@ void act(Daemon& daemon, const SharedCall& call) {
     }
   }
   answer(supervisor, call, std::move(wishes),
-         Map{{"groups", std::move(picked.groups)}, {"results", std::move(refused)}}, picked.ok);
+         Map{{"groups", std::move(picked.groups)},
+             {"results", std::move(refused)},
+             {"warnings", std::move(warnings)}},
+         picked.ok);
 }
 
 void send_signal(Daemon& daemon, const SharedCall& call) {

@@ -38,7 +38,12 @@ std::vector<Target> Supervisor::targets() const {
 }
 
 metrics::Usage Supervisor::usage(const Instance& app) {
-  return app.state.phase == lifecycle::Phase::online ? proc_.look(app.pid, m_.clock.now()) : metrics::Usage{};
+  if (app.state.phase != lifecycle::Phase::online) return {};
+  const Millis now = m_.clock.now();
+  // What a process is in its first moments says nothing, so it is not kept as the sample of the next two
+  // seconds.
+  if (now - app.state.since < Millis{3000}) proc_.forget(app.pid);
+  return proc_.look(app.pid, now);
 }
 
 std::shared_ptr<const BaseEnv> Supervisor::intern(Env env) {
