@@ -114,6 +114,8 @@ Table tend_table(const List& rows, const Page& page) {
   Table table = build(rows, page,
                       {{"id", 0, id_cell},
                        {"name", 0, name_cell},
+                       {"namespace", 0, namespace_cell},
+                       {"version", 0, version_cell},
                        {"mode", 0, mode_cell},
                        {"pid", 0, pid_cell},
                        {"uptime", 0, uptime_cell},
@@ -121,9 +123,11 @@ Table tend_table(const List& rows, const Page& page) {
                        {"status", 0, status_cell},
                        {"cpu", 0, cpu_cell},
                        {"mem", 0, memory_cell},
-                       {"user", 0, user_cell}});
+                       {"user", 0, user_cell},
+                       {"watching", 0, watching_cell}});
   // Too narrow: the name gives way down to 12, then columns go, the least asked for first.
-  for (const std::string_view victim : {"user", "mode", "pid", "↺", "cpu", "uptime"}) {
+  for (const std::string_view victim :
+       {"watching", "version", "namespace", "user", "mode", "pid", "↺", "cpu", "uptime"}) {
     if (width_of(table) <= page.width) return table;
     const std::size_t over = width_of(table) - page.width;
     const std::size_t name = std::max<std::size_t>(longest_name(rows), 4) + 2;

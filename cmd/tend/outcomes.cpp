@@ -1,13 +1,12 @@
 #include "cmd/tend/outcomes.h"
 
 #include <algorithm>
+#include <unordered_map>
 
 #include "cmd/pm2/package_version.h"
 #include "cmd/pm2/personality.h"
 #include "core/base/text.h"
 #include "core/model/api.h"
-#include "core/model/app_spec.h"
-#include "core/model/options.h"
 
 namespace tend::cli {
 namespace {
@@ -65,6 +64,26 @@ bool show_outcomes(Session& s, const Value& reply) {
   return good;
 }
 
+void show_warnings(Session& s, const Value& reply) {
+  for (const Value& warning : reply.at("warnings").list()) {
+    if (s.pm2)
+      s.complain_raw(pm2::warn(printable(warning.text()), s.colour_err()));
+    else
+      s.complain("warning: " + printable(warning.text()));
+  }
+  if (s.pm2) return;
+  bool durable = true;
+  for (const Value& row : reply.at("apps").list()) {
+    if (const int64_t lost = row.at("dropped").integer(); lost > 0) {
+      s.complain("warning: " + label(row) + ": " + std::to_string(lost) +
+                 " bytes of its log could not be written");
+    }
+    durable = durable && !row.at("not_durable").boolean();
+  }
+  if (!durable)
+    s.complain("warning: state not durable: the disk refuses the journal; a crash of tend could lose it");
+}
+
 bool show_groups(Session& s, std::string_view verb, const Value& reply) {
   bool good = true;
   const List& results = reply.at("results").list();
@@ -92,36 +111,21 @@ bool show_groups(Session& s, std::string_view verb, const Value& reply) {
     }
   }
   if (!s.pm2) good = show_outcomes(s, reply) && good;
+  show_warnings(s, reply);
   return good;
 }
 
-void show_warnings(Session& s, const Value& reply) {
-  for (const Value& warning : reply.at("warnings").list()) {
-    if (s.pm2)
-      s.complain_raw(pm2::warn(printable(warning.text()), s.colour_err()));
-    else
-      s.complain("warning: " + printable(warning.text()));
-  }
-  if (s.pm2) return;
-  bool durable = true;
-  for (const Value& row : reply.at("apps").list()) {
-    if (const int64_t lost = row.at("dropped").integer(); lost > 0) {
-      s.complain("warning: " + label(row) + ": " + std::to_string(lost) +
-                 " bytes of its log could not be written");
-    }
-    durable = durable && !row.at("not_durable").boolean();
-  }
-  if (!durable)
-    s.complain("warning: state not durable: the disk refuses the journal; a crash of tend could lose it");
-}
-
 void complete(const Session& s, List& rows) {
+  std::unordered_map<std::string, std::string> versions;
   for (Value& row : rows) {
     Map* map = row.as<Map>();
     if (map == nullptr) continue;
     if (row.at("user").text().empty()) map->set("user", s.caller.user);
-    if (s.pm2 && row.at("version").text().empty())
-      map->set("version", pm2::package_version(row.at("script").text()));
+    if (!row.at("version").text().empty()) continue;
+    const std::string& script = row.at("script").text();
+    auto [known, fresh] = versions.try_emplace(script);  // many rows, few scripts
+    if (fresh) known->second = pm2::package_version(script);
+    map->set("version", known->second);
   }
 }
 
@@ -132,10 +136,7 @@ int show_list(Session& s) {
   List rows = reply->at("apps").list();
   const render::Page page = s.page();
   complete(s, rows);
-  if (!s.args.sort.empty())
-    render::sort_rows(rows, s.args.sort);
-  else if (s.pm2)
-    render::sort_rows(rows, "name:asc");
+  render::sort_rows(rows, s.args.sort.empty() ? "name:asc" : s.args.sort);
   s.say(s.args.mini ? render::mini_list(rows, page)
                     : render::draw(render::apps_table(rows, page), page.colour));
   show_warnings(s, *reply);
@@ -144,7 +145,7 @@ int show_list(Session& s) {
 
 Millis patience_for(Session& s, const List& targets) {
   if (s.args.timeout) return {};
-  Map params{{"detail", "full"}, {"cwd", s.caller.cwd}};
+  Map params{{"detail", "brief"}, {"cwd", s.caller.cwd}};
   const bool all =
       std::any_of(targets.begin(), targets.end(), [](const Value& t) { return t.text() == "all"; });
   if (!all && !targets.empty()) params.set("targets", targets);
@@ -152,8 +153,7 @@ Millis patience_for(Session& s, const List& targets) {
   Millis longest{};
   if (!reply) return longest;  // the request that follows will tell
   for (const Value& row : reply->at("apps").list()) {
-    const auto spec = spec_from_value(row.at("spec"));
-    if (spec) longest = std::max(longest, spec->kill_timeout + spec->listen_timeout);
+    longest = std::max(longest, Millis{row.at("patience").integer()});
   }
   return longest;
 }

@@ -11,7 +11,7 @@
 //          changes: {spec map of changed options}, no_wait: bool}
 //         All targets are tried. -> {groups: [{word, ids: [..], error?}], results: [Outcome …], warnings: [text …], ok: bool}
 // signal  {signal: number, targets: [word …], cwd} -> as act
-// list    {detail: "table"|"full", targets?: [word …], cwd} -> {apps: [Row …], warnings: [text …], missing: [word …]}
+// list    {detail: "brief"|"table"|"full", targets?: [word …], cwd} -> {apps: [Row …], warnings: [text …], missing: [word …]}
 // save    {force: bool} -> {path, count, skipped: bool}        skipped: the list is empty and not forced
 // resurrect {} -> {path, results: [Outcome …], ok}
 // kill    {} -> {count}; sent after every app is gone; then both daemons end
@@ -19,6 +19,7 @@
 //
 // Outcome: {id, name, action: "started"|"restarted"|"stopped"|"deleted"|…, ok: bool, pid, status, error?: text,
 //           code?: "already_launched"|"not_ready"|"errored"|"exec"|"stuck"|"exited", log?: last lines of its error log}
+// Row (brief): {id, name, namespace, pid, status, patience: ms that stopping and starting it may take}
 // Row (table): {id, name, namespace, version, mode: "fork"|"cluster", pid, created: wall ms | null, uptime: wall ms of the
 //           last spawn, restarts, unstable, status, cpu: percent, memory: bytes, user, watching: bool, dropped: log bytes
 //           lost, script, not_durable?: true}

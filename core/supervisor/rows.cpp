@@ -88,28 +88,30 @@ void add_full(Map& m, const Instance& app) {
 
 }  // namespace
 
-Value row(Supervisor& supervisor, const Instance& app, bool full) {
+Value row(Supervisor& supervisor, const Instance& app, Detail detail) {
   const AppSpec& spec = *app.spec;
   const lifecycle::State& s = app.state;
-  const metrics::Usage usage = supervisor.usage(app);
   Map m;
   m.append("id", app.id);
   m.append("name", spec.name);
   m.append("namespace", spec.name_space);
-  m.append("mode", spec.exec_mode);
   m.append("pid", lifecycle::alive(s.phase) ? app.pid : 0);
+  m.append("status", api::kStatusWords[static_cast<std::size_t>(s.phase)]);
+  m.append("patience", (spec.kill_timeout + (spec.wait_ready ? spec.listen_timeout : Millis{})).n);
+  if (detail == Detail::brief) return m;
+  const metrics::Usage usage = supervisor.usage(app);
+  m.append("mode", spec.exec_mode);
   m.append("created", app.created_wall < 0 ? Value() : Value(app.created_wall));
   m.append("uptime", app.spawned_wall);
   m.append("restarts", s.restarts);
   m.append("unstable", s.unstable);
-  m.append("status", api::kStatusWords[static_cast<std::size_t>(s.phase)]);
   m.append("cpu", usage.cpu);
   m.append("memory", usage.memory);
   m.append("user", user_of(app));
   m.append("watching", spec.watch.boolean() || !spec.watch.list().empty());
   m.append("dropped", static_cast<int64_t>(supervisor.parts().logs.dropped(app.id)));
   m.append("script", spec.script);
-  if (full) add_full(m, app);
+  if (detail == Detail::full) add_full(m, app);
   return m;
 }
 

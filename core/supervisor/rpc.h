@@ -32,6 +32,7 @@ void stop_all(Supervisor& supervisor, const Asked& asked, bool remove, std::func
 // The apps as `save` writes them, and `resurrect` reads them: spec and wish only (settled 4).
 Value saved_apps(const Supervisor& supervisor);
 // One row of `list` (rows.cpp).
-Value row(Supervisor& supervisor, const Instance& app, bool full);
+enum class Detail : uint8_t { brief, table, full };
+Value row(Supervisor& supervisor, const Instance& app, Detail detail);
 
 }  // namespace tend::supervisor

@@ -282,14 +282,15 @@ void send_signal(Daemon& daemon, const SharedCall& call) {
 void list(Daemon& daemon, const SharedCall& call) {
   Supervisor& supervisor = daemon.supervisor;
   const Value& params = call->params();
-  const bool full = params.at("detail").text() == "full";
+  const std::string& word = params.at("detail").text();
+  const Detail detail = word == "full" ? Detail::full : word == "brief" ? Detail::brief : Detail::table;
   List apps;
   List missing;
   if (params.at("targets").is_null()) {
-    for (const auto& [id, app] : supervisor.instances()) apps.push_back(row(supervisor, *app, full));
+    for (const auto& [id, app] : supervisor.instances()) apps.push_back(row(supervisor, *app, detail));
   } else {
     const Picked picked = pick(supervisor, params);
-    for (const uint32_t id : picked.ids) apps.push_back(row(supervisor, *supervisor.find(id), full));
+    for (const uint32_t id : picked.ids) apps.push_back(row(supervisor, *supervisor.find(id), detail));
     for (const Value& g : picked.groups) {
       if (!g.at("error").is_null()) missing.push_back(g.at("word"));
     }

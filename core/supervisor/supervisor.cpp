@@ -56,10 +56,10 @@ std::shared_ptr<const BaseEnv> Supervisor::intern(Env env) {
   return fresh;
 }
 
-uint32_t Supervisor::free_slot(const std::string& name) const {
+uint32_t Supervisor::free_slot(const AppSpec& spec) const {
   std::set<uint32_t> taken;
   for (const auto& [id, app] : table_) {
-    if (app->spec->name == name) taken.insert(app->slot);
+    if (app->spec->name == spec.name && app->spec->instance_var == spec.instance_var) taken.insert(app->slot);
   }
   uint32_t slot = 0;
   while (taken.count(slot) != 0) ++slot;
@@ -71,7 +71,7 @@ Instance& Supervisor::add(std::shared_ptr<const AppSpec> spec, std::shared_ptr<c
   if (table_.empty()) next_id_ = 0;  // compat.md 4.7
   auto app = std::make_unique<Instance>();
   app->id = next_id_++;
-  app->slot = free_slot(spec->name);
+  app->slot = free_slot(*spec);
   if (!spec->increment_var.empty()) {
     int64_t highest = -1;
     for (const auto& [id, other] : table_) {
