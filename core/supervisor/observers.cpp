@@ -77,7 +77,8 @@ void PidFiles::push(std::string path, int pid) {
 void PidFiles::next() {
   loop::work(
       loop_, [job = jobs_.front()] { write_pid_file(job.first, job.second); },
-      [this] {
+      [this, weak = std::weak_ptr<bool>(alive_)] {
+        if (weak.expired()) return;
         jobs_.pop_front();
         if (!jobs_.empty()) next();
       });

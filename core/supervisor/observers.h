@@ -23,6 +23,7 @@ class PidFiles {
   void push(std::string path, int pid);
   void next();
   loop::Loop& loop_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // a job may end after its owner
   std::deque<std::pair<std::string, int>> jobs_;
   EventBus::Subscription subscription_;
 };
