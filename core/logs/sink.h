@@ -1,7 +1,8 @@
-// Where an app's output goes. One LogWriter per supervisor; it owns the files, the streams and the jobs that move bytes.
-// Raw (settled 32): splice(2) from the pipe into the file through an open file description without O_APPEND that the
-// keeper shares. Lines (timestamps, JSON, a combined file): tee, write, note, consume. Bytes move on the thread pool,
-// one job per file at a time, so that a slow disk slows the app and never the loop.
+// Where an app's output goes. One LogWriter per supervisor; it owns the files, the streams and the jobs that
+// move bytes. Raw (settled 32): splice(2) from the pipe into the file through an open file description
+// without O_APPEND that the keeper shares; where two raw streams share a file, a kill may set one's bytes
+// inside a line of the other's. Lines (timestamps, JSON, a combined file): tee, write, note, consume. Bytes
+// move on the thread pool, one job per file at a time, so that a slow disk slows the app and never the loop.
 #pragma once
 
 #include <cstdint>
@@ -28,13 +29,13 @@ struct StreamKey {
 };
 
 struct StreamOptions {
-  std::string path;           // absolute; "/dev/null": read and drop
-  std::string combined;       // also written to this file; empty: none
-  std::string date_format;    // day.js tokens; empty: no time stamp
+  std::string path;         // absolute; "/dev/null": read and drop
+  std::string combined;     // also written to this file; empty: none
+  std::string date_format;  // day.js tokens; empty: no time stamp
   bool json = false;
-  std::string app_name;       // for json
-  uint32_t process_id = 0;    // for json: pm_id
-  int uid = -1, gid = -1;     // owner of files that are created; -1: leave
+  std::string app_name;     // for json
+  uint32_t process_id = 0;  // for json: pm_id
+  int uid = -1, gid = -1;   // owner of files that are created; -1: leave
 
   bool lines() const { return json || !date_format.empty() || !combined.empty(); }
 };
@@ -56,13 +57,15 @@ class LogWriter {
 
   // Descriptors that a predecessor had in the keeper, by name ("file/…", "note"); before any add().
   void give_back(std::string_view name, UniqueFd fd);
-  // Begins to move what arrives on `pipe` (the read end, non-blocking). Files are created at the first byte, except that
-  // prepare() creates them at once. Errors of the disk are counted, never fatal.
+  // Begins to move what arrives on `pipe` (the read end, non-blocking). Files are created at the first byte,
+  // except that prepare() creates them at once. Errors of the disk are counted, never fatal.
   void add(const StreamKey& key, UniqueFd pipe, const StreamOptions& options);
-  // Creates the file and its folders (0600, 0700; no symlink followed in the last component; a FIFO or device other than
-  // /dev/null, /dev/stdout, /dev/stderr, a tty is refused) without opening a stream. On the pool; errors are logged.
+  // Creates the file and its folders (0600, 0700; no symlink followed in the last component; a FIFO or device
+  // other than /dev/null, /dev/stdout, /dev/stderr, a tty is refused) without opening a stream. On the pool;
+  // errors are logged.
   void prepare(const StreamOptions& options);
-  // The process ended: move what is left in the pipe (until EOF or empty), then forget the stream and call `done` on the loop.
+  // The process ended: move what is left in the pipe (until EOF or empty), then forget the stream and call
+  // `done` on the loop.
   void finish(const StreamKey& key, std::function<void()> done);
   // Bytes of this instance that a full disk or a broken file cost so far.
   uint64_t dropped(uint32_t id) const;

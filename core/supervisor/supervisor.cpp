@@ -56,10 +56,13 @@ std::shared_ptr<const BaseEnv> Supervisor::intern(Env env) {
   return fresh;
 }
 
-uint32_t Supervisor::free_slot(const AppSpec& spec) const {
+uint32_t Supervisor::free_slot(const AppSpec& spec, const std::string& unique_id) const {
   std::set<uint32_t> taken;
   for (const auto& [id, app] : table_) {
-    if (app->spec->name == spec.name && app->spec->instance_var == spec.instance_var) taken.insert(app->slot);
+    if (app->spec->name != spec.name || app->spec->instance_var != spec.instance_var) continue;
+    // Under the name pm2, two apps of one name in one file are numbered apart, as PM2 does.
+    if (m_.home.pm2 && app->unique_id == unique_id && app->spec.get() != &spec) continue;
+    taken.insert(app->slot);
   }
   uint32_t slot = 0;
   while (taken.count(slot) != 0) ++slot;
@@ -71,7 +74,7 @@ Instance& Supervisor::add(std::shared_ptr<const AppSpec> spec, std::shared_ptr<c
   if (table_.empty()) next_id_ = 0;  // compat.md 4.7
   auto app = std::make_unique<Instance>();
   app->id = next_id_++;
-  app->slot = free_slot(*spec);
+  app->slot = free_slot(*spec, unique_id);
   if (!spec->increment_var.empty()) {
     int64_t highest = -1;
     for (const auto& [id, other] : table_) {

@@ -72,7 +72,7 @@ class Supervisor {
   void note_wish(const Instance& app);
   void arm_cron(Instance& app);
   void watch_memory();
-  uint32_t free_slot(const AppSpec& spec) const;
+  uint32_t free_slot(const AppSpec& spec, const std::string& unique_id) const;
   void unknown_process(const keeper::Report& report);
 
   Mechanisms m_;

@@ -60,12 +60,15 @@ void receive(int socket, Pocket& pocket) {
   }
 }
 
+// Raw streams have a file each: where two share one, a kill in the middle of a write may put the other's
+// bytes inside a line (no byte is lost), because raw mode does not look for lines.
 void numbered_lines_survive(const char* date_format, bool combined) {
+  const bool raw = *date_format == '\0' && !combined;
   constexpr int kKills = 30;
   Folder folder;
   StreamOptions options[2];
-  for (int i = 0; i < 2; ++i) {  // out and err share a file
-    options[i].path = folder / "t.log";
+  for (int i = 0; i < 2; ++i) {
+    options[i].path = folder / (raw && i == 1 ? "err.log" : "t.log");
     options[i].date_format = date_format;
     if (combined) options[i].combined = folder / "all.log";
   }
@@ -136,9 +139,9 @@ void numbered_lines_survive(const char* date_format, bool combined) {
     receive(ours.get(), pocket);
   }
 
-  for (const char* name : {"t.log", "all.log"}) {
-    if (!combined && std::string_view(name) == "all.log") continue;
-    std::ifstream in(folder / name);
+  for (const std::string_view name : {"t.log", "err.log", "all.log"}) {
+    if ((!combined && name == "all.log") || (!raw && name == "err.log")) continue;
+    std::ifstream in(folder / std::string(name).c_str());
     int next[2] = {0, 0};
     std::string wrong;
     const std::string stamp = *date_format != '\0' ? "T: " : "";
@@ -148,8 +151,8 @@ void numbered_lines_survive(const char* date_format, bool combined) {
       if (line != expected) wrong = "found '" + line.substr(0, 80) + "' for '" + expected + "'";
     }
     CHECK(wrong == "");
-    CHECK(next[0] > 1000);
-    CHECK(next[1] > 1000);
+    CHECK((next[0] > 1000) == (name != "err.log"));
+    CHECK((next[1] > 1000) == (!raw || name == "err.log"));
     MESSAGE(std::string(name) << ": " << next[0] + next[1] << " lines over " << kKills << " kills");
   }
 }
