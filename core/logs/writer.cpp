@@ -1,12 +1,13 @@
 // The loop's side: which stream may have a job now. A stream waits at the end of the queue of each of its
 // files and starts when it is first in all of them; as it enters them at one instant, no two can wait for
 // each other.
+#include <sys/ioctl.h>
+
 #include <algorithm>
 #include <cinttypes>
 #include <condition_variable>
 #include <csignal>
 #include <cstdio>
-#include <deque>
 #include <map>
 #include <mutex>
 #include <utility>
@@ -49,7 +50,7 @@ struct LogWriter::Impl : std::enable_shared_from_this<LogWriter::Impl> {
   struct Stream;
   struct File {
     std::shared_ptr<LogFile> file;
-    std::deque<std::shared_ptr<Stream>> queue;
+    std::vector<std::shared_ptr<Stream>> queue;  // short, and an empty one takes no memory
     int users = 0;
     bool failing = false;
   };
@@ -134,7 +135,10 @@ struct LogWriter::Impl : std::enable_shared_from_this<LogWriter::Impl> {
     if (options.lines() && !stream->files.empty()) set_up_lines(*stream, options);
     const std::weak_ptr<Stream> weak = stream;
     stream->poll = std::make_unique<loop::Poll>(loop, stream->source->pipe.get(), [this, weak](int) {
-      if (const auto s = weak.lock()) enqueue(s);
+      const auto s = weak.lock();
+      if (!s) return;
+      // Readable without a byte: the writers are gone. There is nothing to move, so no thread is woken.
+      nothing_left(*s) ? s->poll->stop() : enqueue(s);
     });
     streams.insert_or_assign(key, stream);
     // What a predecessor had stored and not written does not wait for the next byte.
@@ -143,6 +147,12 @@ struct LogWriter::Impl : std::enable_shared_from_this<LogWriter::Impl> {
     } else {
       stream->poll->watch(UV_READABLE);
     }
+  }
+
+  static bool nothing_left(const Stream& stream) {
+    if (stream.active || (stream.source->stash && !stream.source->stash->data().empty())) return false;
+    int bytes = 0;
+    return ::ioctl(stream.source->pipe.get(), FIONREAD, &bytes) == 0 && bytes == 0;
   }
 
   void enqueue(const std::shared_ptr<Stream>& stream) {
@@ -180,7 +190,7 @@ struct LogWriter::Impl : std::enable_shared_from_this<LogWriter::Impl> {
       report(*stream->files[i], moved.errors[i]);
     for (const auto& file : stream->files) {
       if (file->file->take_news()) keepsakes.hold(file_keepsake(file->file->path()), file->file->fd());
-      file->queue.pop_front();
+      file->queue.erase(file->queue.begin());
     }
     stream->active = stream->running = false;
     const auto waiting = stream->files;  // complete() may drop the stream's own
@@ -207,6 +217,7 @@ struct LogWriter::Impl : std::enable_shared_from_this<LogWriter::Impl> {
     const auto stream = found->second;
     stream->done.push_back(std::move(done));
     stream->finishing = true;
+    if (nothing_left(*stream)) return complete(stream);
     enqueue(stream);  // one that has a job now is asked again when that ends
   }
 

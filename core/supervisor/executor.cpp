@@ -79,6 +79,7 @@ void Executor::signal(Instance& app, int number) {
 void Executor::spawn(Instance& app, uint32_t number) {
   app.pid = 0;
   app.error.clear();
+  if (!plan_reads_files(*app.spec)) return planned(app.id, number, plan(plan_input(m_.home, app)));
   auto result = std::make_shared<Result<keeper::SpawnRequest>>(fail("not planned"));
   loop::work(
       m_.loop, [result, in = plan_input(m_.home, app)] { *result = plan(in); },
@@ -200,7 +201,6 @@ void Executor::process_ended(Instance& app, uint32_t spawn) {
   }
   m_.keeper.drop(keep_name("in", id, spawn));
   m_.keeper.drop(keep_name("ipc", id, spawn));
-  app.channel.reset();
   m_.tree.release(id, spawn);
 }
 

@@ -19,6 +19,7 @@ namespace {
 
 constexpr int kKeeperFd = 3;
 constexpr int kListenerFd = 4;
+constexpr Millis kTidyAfter{300};
 
 class KeeperKeepsakes final : public logs::Keepsakes {
  public:
@@ -113,9 +114,11 @@ class Main {
     running_->supervisor.recover(std::move(left));
     running_->supervisor.flush([](bool) {});
     running_->daemon.end = [this] { end(); };
-    running_->server = std::make_unique<ipc::RpcServer>(
-        loop_, *log_, UniqueFd(kListenerFd), TEND_VERSION,
-        [this](std::shared_ptr<ipc::Call> call) { dispatch(running_->daemon, call); });
+    running_->server = std::make_unique<ipc::RpcServer>(loop_, *log_, UniqueFd(kListenerFd), TEND_VERSION,
+                                                        [this](std::shared_ptr<ipc::Call> call) {
+                                                          tidy_.start(kTidyAfter);
+                                                          dispatch(running_->daemon, call);
+                                                        });
     keeper_.serving();
     log_->info("supervisor " + std::to_string(getpid()) + " took over " +
                std::to_string(running_->supervisor.instances().size()) + " instances");
@@ -180,6 +183,9 @@ class Main {
   std::unique_ptr<Log> log_;
   loop::Loop loop_;
   keeper::Client keeper_;
+  // A request is unpacked into many small blocks; once they are free again their pages go back, so that an
+  // idle daemon holds what it needs and no more.
+  loop::Timer tidy_{loop_, [] { malloc_trim(0); }};
   std::vector<keeper::Report> left_;
   std::unique_ptr<Running> running_;
   std::unique_ptr<ipc::RpcServer> refusing_;

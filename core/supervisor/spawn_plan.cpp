@@ -90,6 +90,12 @@ PlanInput plan_input(const Home& home, const Instance& app) {
           app.spec, app.base_env, app.identity,    app.unique_id};
 }
 
+bool plan_reads_files(const AppSpec& spec) {
+  const bool searched =
+      !spec.interpreter.empty() && spec.interpreter != "none" && spec.interpreter.front() != '/';
+  return searched || !spec.env_file.empty();
+}
+
 bool speaks_node_channel(const AppSpec& spec) { return base_name(spec.interpreter) == "node"; }
 
 Result<Env> environment(const PlanInput& in) {

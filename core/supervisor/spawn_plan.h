@@ -22,6 +22,8 @@ struct PlanInput {
 PlanInput plan_input(const Home& home, const Instance& app);
 // Whether the process gets Node's channel (settled 30).
 bool speaks_node_channel(const AppSpec& spec);
+// Whether plan() has to look at the disk (PATH, env_file); if not it may run on the loop.
+bool plan_reads_files(const AppSpec& spec);
 // The environment alone: base, filtered; env_file; env; what tend adds. Error: the env_file cannot be read.
 Result<Env> environment(const PlanInput& in);
 // Error: interpreter not found, env_file unreadable. child_fds and cgroup_fd are the executor's.

@@ -12,6 +12,19 @@ namespace {
 constexpr Millis kMemoryPeriod{1000};
 constexpr Millis kCronLook{60000};  // the wall clock may be set meanwhile
 
+// The process that `before` speaks of is over, and as much of its tree as is waited for.
+bool process_over(const lifecycle::Event& event, const lifecycle::State& before,
+                  const lifecycle::Policy& policy) {
+  return std::visit(
+      Match{[&](const lifecycle::TreeGone& e) {
+              return e.spawn == before.spawn && lifecycle::alive(before.phase);
+            },
+            [&](const lifecycle::Exited& e) { return e.spawn == before.spawn && !policy.treekill; },
+            [&](const lifecycle::SpawnFailed& e) { return e.spawn == before.spawn; },
+            [](const auto&) { return false; }},
+      event);
+}
+
 }  // namespace
 
 Supervisor::Supervisor(Mechanisms mechanisms, journal::Journal& journal, journal::SlotTable slots)
@@ -177,20 +190,16 @@ void Supervisor::handle(uint32_t id, const lifecycle::Event& event) {
   if (after.restarts > before.restarts && !after.manual && after.cause != lifecycle::Cause::user)
     app.cause_wall = wall;
   if (!(after == before)) note(app);  // before it is acted on
+  const bool ended = process_over(event, before, app.policy);
+  if (ended) {
+    proc_.forget(app.pid);
+    app.channel.reset();  // the next process gets its own
+  }
   for (uint8_t i = 0; i < t.count; ++i) {
     executor_.run(app, t.actions[i]);
     if (std::holds_alternative<lifecycle::Stuck>(t.actions[i])) waiters_.stuck(app);
   }
-  const bool ended = std::visit(
-      Match{[&](const lifecycle::TreeGone& e) {
-              return e.spawn == before.spawn && lifecycle::alive(before.phase);
-            },
-            [&](const lifecycle::Exited& e) { return e.spawn == before.spawn && !app.policy.treekill; },
-            [&](const lifecycle::SpawnFailed& e) { return e.spawn == before.spawn; },
-            [](const auto&) { return false; }},
-      event);
   if (ended) {
-    proc_.forget(app.pid);
     executor_.process_ended(app, before.spawn);
     if (!lifecycle::alive(after.phase)) app.pid = 0;
   }
