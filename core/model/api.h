@@ -20,10 +20,9 @@
 // Outcome: {id, name, action: "started"|"restarted"|"stopped"|"deleted"|…, ok: bool, pid, status, error?: text,
 //           code?: "already_launched"|"not_ready"|"errored"|"exec"|"stuck"|"exited", log?: last lines of its error log}
 // Row (brief): {id, name, namespace, pid, status, patience: ms that stopping and starting it may take}
-// Row (table): {id, name, namespace, version, mode: "fork"|"cluster", pid, created: wall ms | null, uptime: wall ms of the
-//           last spawn, restarts, unstable, status, cpu: percent, memory: bytes, user, watching: bool, dropped: log bytes
-//           lost, script, not_durable?: true}
-// Row (full): the above, and {spec: spec map, env: {resolved file env}, base_env: {caller's}, instance: slot, out, error,
+// Row (table): {id, name, namespace, pid, status, mode: "fork"|"cluster", uptime: wall ms of the last spawn,
+//           restarts, cpu: percent, memory: bytes, user, script, watching?: true, dropped?: log bytes lost}
+// Row (full): the above, and {created: wall ms | null, unstable, spec: spec map, env: {resolved file env}, base_env: {caller's}, instance: slot, out, error,
 //           log: the instance's own log paths ("" none), pid_path, exit_code, exit_signal, cause: {kind, text, at},
 //           restart_delay: current backoff ms, node_version, unique_id, tree: [pids of the last stop], started_by}
 #pragma once

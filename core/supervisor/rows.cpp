@@ -61,6 +61,8 @@ std::string user_of(const Instance& app) {
 void add_full(Map& m, const Instance& app) {
   const AppSpec& spec = *app.spec;
   const lifecycle::State& s = app.state;
+  m.append("created", app.created_wall < 0 ? Value() : Value(app.created_wall));
+  m.append("unstable", s.unstable);
   m.append("spec", to_value(spec));
   m.append("env", env_to_value(spec.env));
   m.append("base_env", app.base_env ? env_to_value(app.base_env->env) : Value());
@@ -97,20 +99,23 @@ Value row(Supervisor& supervisor, const Instance& app, Detail detail) {
   m.append("namespace", spec.name_space);
   m.append("pid", lifecycle::alive(s.phase) ? app.pid : 0);
   m.append("status", api::kStatusWords[static_cast<std::size_t>(s.phase)]);
-  m.append("patience", (spec.kill_timeout + (spec.wait_ready ? spec.listen_timeout : Millis{})).n);
-  if (detail == Detail::brief) return m;
+  if (detail == Detail::brief) {
+    m.append("patience", (spec.kill_timeout + (spec.wait_ready ? spec.listen_timeout : Millis{})).n);
+    return m;
+  }
+  // Each key is paid for a thousand times in a long list: what is mostly zero is left out.
   const metrics::Usage usage = supervisor.usage(app);
   m.append("mode", spec.exec_mode);
-  m.append("created", app.created_wall < 0 ? Value() : Value(app.created_wall));
   m.append("uptime", app.spawned_wall);
   m.append("restarts", s.restarts);
-  m.append("unstable", s.unstable);
   m.append("cpu", usage.cpu);
   m.append("memory", usage.memory);
   m.append("user", user_of(app));
-  m.append("watching", spec.watch.boolean() || !spec.watch.list().empty());
-  m.append("dropped", static_cast<int64_t>(supervisor.parts().logs.dropped(app.id)));
   m.append("script", spec.script);
+  if (spec.watch.boolean() || !spec.watch.list().empty()) m.append("watching", true);
+  if (const uint64_t lost = supervisor.parts().logs.dropped(app.id); lost > 0) {
+    m.append("dropped", static_cast<int64_t>(lost));
+  }
   if (detail == Detail::full) add_full(m, app);
   return m;
 }
