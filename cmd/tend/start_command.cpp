@@ -58,24 +58,38 @@ Value env_for(const Session& s, bool from_file) {
   return env;
 }
 
-Result<Value> ask_start(Session& s, const std::vector<AppSpec>& apps, bool from_file, std::string_view verb) {
-  List specs;
-  Millis extra{};
-  for (const AppSpec& spec : apps) {
-    specs.push_back(to_value(spec));
-    extra = std::max(extra, spec.kill_timeout + spec.listen_timeout);
+Result<Value> ask_part(Session& s, List specs, bool from_file, std::string_view verb, Millis extra,
+                       const Value& first) {
+  Map params{{"apps", std::move(specs)},        {"env", env_for(s, from_file)}, {"cwd", s.caller.cwd},
+             {"cause", s.caller.cause()},       {"from_file", from_file},       {"force", s.args.force},
+             {"update_env", s.args.update_env}, {"no_wait", s.args.no_wait},    {"verb", verb}};
+  for (const std::string_view key : {"floor", "unique_id"}) {
+    if (!first.at(key).is_null()) params.set(std::string(key), first.at(key));
   }
-  return s.ask(api::kStart,
-               Map{{"apps", std::move(specs)},
-                   {"env", env_for(s, from_file)},
-                   {"cwd", s.caller.cwd},
-                   {"cause", s.caller.cause()},
-                   {"from_file", from_file},
-                   {"force", s.args.force},
-                   {"update_env", s.args.update_env},
-                   {"no_wait", s.args.no_wait},
-                   {"verb", verb}},
-               Need::started, extra);
+  return s.ask(api::kStart, std::move(params), Need::started, extra);
+}
+
+// In parts that a message can hold; the answer is one.
+Result<Value> ask_start(Session& s, const std::vector<AppSpec>& apps, bool from_file, std::string_view verb) {
+  Value first;
+  List results;
+  bool ok = true;
+  for (std::size_t begin = 0; begin == 0 || begin < apps.size(); begin += api::kAppsPerRequest) {
+    List specs;
+    Millis extra{};
+    for (std::size_t i = begin; i < std::min(apps.size(), begin + api::kAppsPerRequest); ++i) {
+      specs.push_back(to_value(apps[i]));
+      extra = std::max(extra, apps[i].kill_timeout + apps[i].listen_timeout);
+    }
+    auto reply = ask_part(s, std::move(specs), from_file, verb, extra, first);
+    if (!reply) return reply;
+    ok = ok && reply->at("ok").boolean();
+    for (const Value& o : reply->at("results").list()) results.push_back(o);
+    if (begin == 0) first = std::move(*reply);
+  }
+  first.as<Map>()->set("results", std::move(results));
+  first.as<Map>()->set("ok", ok);
+  return first;
 }
 
 // PM2's report on the apps of a file: what ran before, then what is new.

@@ -245,6 +245,8 @@ void Client::serving() {
   [[maybe_unused]] const Status sent = impl_->send(m);
 }
 
+bool Client::idle() const { return impl_->queue.empty(); }
+
 void Client::shutdown() {
   Message m;
   m.kind = Kind::shutdown;

@@ -57,6 +57,7 @@ class Client {
   void drop(std::string_view name);
   void serving();
   void shutdown();
+  bool idle() const;  // nothing is queued: the keeper has every request
 
  private:
   struct Impl;

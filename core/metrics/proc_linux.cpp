@@ -11,8 +11,7 @@
 namespace tend::metrics {
 namespace {
 
-constexpr Millis kFresh{2000};
-constexpr std::size_t kMaxHeld = 512;  // descriptors; beyond, each look opens and closes
+constexpr std::size_t kMaxHeld = 2048;  // descriptors; beyond, each look opens and closes
 
 struct Stat {
   int64_t ticks = 0;
@@ -28,24 +27,24 @@ bool parse_stat(const char* text, Stat& out) {
   long long stime = 0;
   long long start = 0;
   long long pages = 0;
-  const int n = std::sscanf(p + 2,
-                            "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lld %lld %*d %*d %*d %*d %*d %*d %lld %*u %lld",
-                            &utime, &stime, &start, &pages);
+  const int n = std::sscanf(
+      p + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lld %lld %*d %*d %*d %*d %*d %*d %lld %*u %lld",
+      &utime, &stime, &start, &pages);
   out = {utime + stime, pages, start};
   return n == 4;
 }
 
 }  // namespace
 
-Usage ProcTable::look(int pid, Millis now) {
+Usage ProcTable::look(int pid, Millis now, Millis fresh) {
   if (pid <= 0) return {};
   Entry& e = entries_[pid];
-  if (e.at.n >= 0 && now - e.at < kFresh) return e.last;
-  UniqueFd fresh;
+  if (e.at.n >= 0 && now - e.at < fresh) return e.last;
+  UniqueFd opened;
   int fd = e.stat.get();
   if (fd < 0) {
-    fresh.reset(open(("/proc/" + std::to_string(pid) + "/stat").c_str(), O_RDONLY | O_CLOEXEC));
-    fd = fresh.get();
+    opened.reset(open(("/proc/" + std::to_string(pid) + "/stat").c_str(), O_RDONLY | O_CLOEXEC));
+    fd = opened.get();
   }
   char text[1024];
   const ssize_t n = fd < 0 ? -1 : pread(fd, text, sizeof text - 1, 0);
@@ -63,10 +62,12 @@ Usage ProcTable::look(int pid, Millis now) {
     used = s.ticks;
   }
   e.last.memory = s.pages * kPage;
-  e.last.cpu = span > 0 ? static_cast<double>(used) * 100000.0 / static_cast<double>(kTick) / static_cast<double>(span) : 0;
+  e.last.cpu =
+      span > 0 ? static_cast<double>(used) * 100000.0 / static_cast<double>(kTick) / static_cast<double>(span)
+               : 0;
   e.ticks = s.ticks;
   e.at = now;
-  if (fresh && entries_.size() <= kMaxHeld) e.stat = std::move(fresh);
+  if (opened && entries_.size() <= kMaxHeld) e.stat = std::move(opened);
   return e.last;
 }
 

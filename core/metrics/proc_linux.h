@@ -16,8 +16,8 @@ struct Usage {
 
 class ProcTable {
  public:
-  // Usage of `pid` now; a sample younger than 2 s is returned as it is. Zero when the process is gone.
-  Usage look(int pid, Millis now);
+  // Usage of `pid` now; a sample younger than `fresh` is returned as it is. Zero when the process is gone.
+  Usage look(int pid, Millis now, Millis fresh = Millis{2000});
   void forget(int pid);
 
  private:

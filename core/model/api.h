@@ -1,35 +1,47 @@
-// The RPC methods: names and the shapes of requests and replies. Payloads are Value maps; absent keys are defaults.
+// The RPC methods: names and the shapes of requests and replies. Payloads are Value maps; absent keys are
+// defaults.
 //
 // ping    {} -> {version, home, supervisor: {pid}, keeper: {pid}}
 // start   {apps: [spec map …], env: {caller's environment}, cwd, cause, from_file: bool, force: bool,
 //          update_env: bool, no_wait: bool}
-//         Each spec is resolved (config::resolve). from_file: an app whose name exists is restarted with the new
-//         settings (compat.md 4.5, 4.6), else started. Not from_file: the same script and name already online is
-//         the error "already launched" unless force; stopped or errored ones are restarted.
-//         -> {results: [Outcome …], ok: bool}
-// act     {verb: "stop"|"restart"|"delete"|"reset"|"reload", targets: [word …], cwd, cause, env, update_env: bool,
+//         A list of more than kAppsPerRequest apps comes in parts; each after the first carries floor and
+//         unique_id of the first one's answer. Each spec is resolved (config::resolve). from_file: an app
+//         whose name exists is restarted with the new settings (compat.md 4.5, 4.6), else started. Not
+//         from_file: the same script and name already online is the error "already launched" unless force;
+//         stopped or errored ones are restarted.
+//         -> {results: [Outcome …], ok: bool, floor, unique_id}
+// act     {verb: "stop"|"restart"|"delete"|"reset"|"reload", targets: [word …], cwd, cause, env, update_env:
+// bool,
 //          changes: {spec map of changed options}, no_wait: bool}
-//         All targets are tried. -> {groups: [{word, ids: [..], error?}], results: [Outcome …], warnings: [text …], ok: bool}
+//         All targets are tried. -> {groups: [{word, ids: [..], error?}], results: [Outcome …], warnings:
+//         [text …], ok: bool}
 // signal  {signal: number, targets: [word …], cwd} -> as act
-// list    {detail: "brief"|"table"|"full", targets?: [word …], cwd} -> {apps: [Row …], warnings: [text …], missing: [word …]}
-// save    {force: bool} -> {path, count, skipped: bool}        skipped: the list is empty and not forced
-// resurrect {} -> {path, results: [Outcome …], ok}
-// kill    {} -> {count}; sent after every app is gone; then both daemons end
-// subscribe {} -> a stream of Event maps {n, at, event, id, name, …} until cancelled
+// list    {detail: "brief"|"table"|"full", targets?: [word …], cwd} -> {apps: [Row …], warnings: [text …],
+// missing: [word …]} save    {force: bool} -> {path, count, skipped: bool}        skipped: the list is empty
+// and not forced resurrect {} -> {path, results: [Outcome …], ok} kill    {} -> {count}; sent after every app
+// is gone; then both daemons end subscribe {} -> a stream of Event maps {n, at, event, id, name, …} until
+// cancelled
 //
-// Outcome: {id, name, action: "started"|"restarted"|"stopped"|"deleted"|…, ok: bool, pid, status, error?: text,
-//           code?: "already_launched"|"not_ready"|"errored"|"exec"|"stuck"|"exited", log?: last lines of its error log}
+// Outcome: {id, name, action: "started"|"restarted"|"stopped"|"deleted"|…, ok: bool, pid, status, error?:
+// text,
+//           code?: "already_launched"|"not_ready"|"errored"|"exec"|"stuck"|"exited", log?: last lines of its
+//           error log}
 // Row (brief): {id, name, namespace, pid, status, patience: ms that stopping and starting it may take}
 // Row (table): {id, name, namespace, pid, status, mode: "fork"|"cluster", uptime: wall ms of the last spawn,
 //           restarts, cpu: percent, memory: bytes, user, script, watching?: true, dropped?: log bytes lost}
-// Row (full): the above, and {created: wall ms | null, unstable, spec: spec map, env: {resolved file env}, base_env: {caller's}, instance: slot, out, error,
-//           log: the instance's own log paths ("" none), pid_path, exit_code, exit_signal, cause: {kind, text, at},
-//           restart_delay: current backoff ms, node_version, unique_id, tree: [pids of the last stop], started_by}
+// Row (full): the above, and {created: wall ms | null, unstable, spec: spec map, env: {resolved file env},
+// base_env: {caller's}, instance: slot, out, error,
+//           log: the instance's own log paths ("" none), pid_path, exit_code, exit_signal, cause: {kind,
+//           text, at}, restart_delay: current backoff ms, node_version, unique_id, tree: [pids of the last
+//           stop], started_by}
 #pragma once
 
+#include <cstddef>
 #include <string_view>
 
 namespace tend::api {
+
+inline constexpr std::size_t kAppsPerRequest = 500;  // a message has at most 100,000 items (ipc/msgpack.h)
 
 inline constexpr std::string_view kPing = "ping";
 inline constexpr std::string_view kStart = "start";
@@ -42,7 +54,7 @@ inline constexpr std::string_view kKill = "kill";
 inline constexpr std::string_view kSubscribe = "subscribe";
 
 // The words of a status, in list, jlist and describe.
-inline constexpr std::string_view kStatusWords[] = {"stopped",   "waiting restart", "errored", "launching",
-                                                    "online",    "stopping",        "stopping"};
+inline constexpr std::string_view kStatusWords[] = {"stopped", "waiting restart", "errored", "launching",
+                                                    "online",  "stopping",        "stopping"};
 
 }  // namespace tend::api

@@ -20,6 +20,7 @@ namespace {
 constexpr int kKeeperFd = 3;
 constexpr int kListenerFd = 4;
 constexpr Millis kTidyAfter{300};
+constexpr int kLingerRounds = 1000;  // 5 s
 
 class KeeperKeepsakes final : public logs::Keepsakes {
  public:
@@ -167,8 +168,9 @@ class Main {
     finish();
   }
 
-  void finish() {  // the last answer must leave first
-    if (running_->server && !running_->server->idle() && ++lingered_ < 200) return linger_->start(Millis{5});
+  void finish() {  // the last answer and the last request to the keeper must leave first
+    const bool busy = (running_->server && !running_->server->idle()) || !keeper_.idle();
+    if (busy && ++lingered_ < kLingerRounds) return linger_->start(Millis{5});
     loop_.stop();
   }
 

@@ -72,18 +72,18 @@ struct Starting {
   const Value& params;
   std::shared_ptr<const BaseEnv> env;
   std::string unique_id = fresh_unique_id();
-  std::set<uint32_t> before{};  // instances that were there: apps of one call do not meet each other
+  uint32_t floor = 0;  // instances from this id on came by this command: its apps do not meet each other
   std::vector<Wish> wishes{};
   List refused{};
 };
 
 void start_one(Starting& s, AppSpec&& parsed, const Identity& identity) {
-  auto& [supervisor, params, env, unique_id, before, wishes, refused] = s;
+  auto& [supervisor, params, env, unique_id, floor, wishes, refused] = s;
   const Asked asked{params.at("cause").text()};
   const bool from_file = params.at("from_file").boolean();
   auto spec = std::make_shared<const AppSpec>(std::move(parsed));
   std::vector<Instance*> present = named(supervisor, spec->name);
-  std::erase_if(present, [&known = before](const Instance* app) { return known.count(app->id) == 0; });
+  std::erase_if(present, [from = floor](const Instance* app) { return app->id >= from; });
   if (!from_file) {
     std::erase_if(present, [&](const Instance* app) { return app->spec->script != spec->script; });
     if (spec->force || params.at("force").boolean()) present.clear();
@@ -122,7 +122,10 @@ void start_checked(Daemon& daemon, const std::shared_ptr<StartPlan>& plan) {
   if (!plan->error.empty()) return plan->call->error(plan->error);
   const auto env = supervisor.intern(env_from_value(plan->call->params().at("env")));
   Starting starting{supervisor, plan->call->params(), env};
-  for (const auto& [id, app] : supervisor.instances()) starting.before.insert(id);
+  // A long list comes in several requests; the first one's answer says where it began.
+  starting.floor = static_cast<uint32_t>(starting.params.at("floor").integer(supervisor.next_id()));
+  if (const std::string& known = starting.params.at("unique_id").text(); !known.empty())
+    starting.unique_id = known;
   for (std::size_t i = 0; i < plan->specs.size(); ++i) {
     start_one(starting, std::move(plan->specs[i]), plan->identities[i]);
   }

@@ -53,10 +53,9 @@ std::vector<Target> Supervisor::targets() const {
 metrics::Usage Supervisor::usage(const Instance& app) {
   if (app.state.phase != lifecycle::Phase::online) return {};
   const Millis now = m_.clock.now();
-  // What a process is in its first moments says nothing, so it is not kept as the sample of the next two
-  // seconds.
-  if (now - app.state.since < Millis{3000}) proc_.forget(app.pid);
-  return proc_.look(app.pid, now);
+  // What a process is in its first moments says nothing about the two seconds that follow.
+  const bool young = now - app.state.since < Millis{3000};
+  return proc_.look(app.pid, now, young ? Millis{500} : Millis{2000});
 }
 
 std::shared_ptr<const BaseEnv> Supervisor::intern(Env env) {

@@ -34,6 +34,7 @@ class Supervisor {
   const Table& instances() const { return table_; }
   Instance* find(uint32_t id);
   std::vector<Target> targets() const;
+  uint32_t next_id() const { return table_.empty() ? 0 : next_id_; }
   metrics::Usage usage(const Instance& app);
   EventBus& bus() { return bus_; }
   Waiters& waiters() { return waiters_; }
