@@ -37,7 +37,10 @@ struct RpcServer::Impl final : RpcHost, std::enable_shared_from_this<RpcServer::
         sweeper(l, [this] { sweep(); }) {}
 
   void request(std::shared_ptr<Call> call) override { handler(std::move(call)); }
-  void closed(RpcConnection& c) override { connections.erase(&c); }
+  void closed(RpcConnection& c) override {
+    connections.erase(&c);
+    if (connections.empty() && std::exchange(sweeping, false)) sweeper.stop();  // an idle daemon is not woken
+  }
   void partial_began() override {
     if (!std::exchange(sweeping, true)) sweeper.start(limits.partial_frame);
   }

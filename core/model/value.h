@@ -21,9 +21,10 @@ class Map {
   Map() = default;
   Map(std::initializer_list<Entry> entries);
   const Value* find(std::string_view key) const;
-  Value& operator[](std::string_view key);           // adds null when absent
-  void set(std::string key, Value value);            // replaces
-  void append(std::string key, Value value);         // REQUIRES: key is not there yet (not checked)
+  Value& operator[](std::string_view key);    // adds null when absent
+  void set(std::string key, Value value);     // replaces
+  void append(std::string key, Value value);  // REQUIRES: key is not there yet (not checked)
+  void reserve(std::size_t entries) { entries_.reserve(entries); }
   bool erase(std::string_view key);
   std::size_t size() const;
   bool empty() const;
@@ -54,17 +55,26 @@ class Value {
   Value(Map m) : v_(std::move(m)) {}
 
   bool is_null() const { return std::holds_alternative<std::monostate>(v_); }
-  template <class T> bool is() const { return std::holds_alternative<T>(v_); }
-  template <class T> const T* as() const { return std::get_if<T>(&v_); }
-  template <class T> T* as() { return std::get_if<T>(&v_); }
+  template <class T>
+  bool is() const {
+    return std::holds_alternative<T>(v_);
+  }
+  template <class T>
+  const T* as() const {
+    return std::get_if<T>(&v_);
+  }
+  template <class T>
+  T* as() {
+    return std::get_if<T>(&v_);
+  }
 
   // Lenient readers for data that tend itself wrote: the default when absent or of another type.
   int64_t integer(int64_t otherwise = 0) const;  // a double is rounded
   double number(double otherwise = 0) const;
   bool boolean(bool otherwise = false) const;
-  const std::string& text() const;  // "" when no string
-  const List& list() const;         // empty when no list
-  const Map& map() const;           // empty when no map
+  const std::string& text() const;              // "" when no string
+  const List& list() const;                     // empty when no list
+  const Map& map() const;                       // empty when no map
   const Value& at(std::string_view key) const;  // null when no map or no such key
 
   std::string_view type_name() const;  // "null" "boolean" "number" "string" "list" "object"

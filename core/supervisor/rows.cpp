@@ -94,6 +94,7 @@ Value row(Supervisor& supervisor, const Instance& app, Detail detail) {
   const AppSpec& spec = *app.spec;
   const lifecycle::State& s = app.state;
   Map m;
+  m.reserve(14);
   m.append("id", app.id);
   m.append("name", spec.name);
   m.append("namespace", spec.name_space);

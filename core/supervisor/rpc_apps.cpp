@@ -290,6 +290,7 @@ void list(Daemon& daemon, const SharedCall& call) {
   List apps;
   List missing;
   if (params.at("targets").is_null()) {
+    apps.reserve(supervisor.instances().size());
     for (const auto& [id, app] : supervisor.instances()) apps.push_back(row(supervisor, *app, detail));
   } else {
     const Picked picked = pick(supervisor, params);
@@ -300,8 +301,11 @@ void list(Daemon& daemon, const SharedCall& call) {
   }
   List warnings;
   if (!supervisor.durable()) warnings.emplace_back("state not durable: the journal cannot be written");
-  call->reply(
-      Map{{"apps", std::move(apps)}, {"warnings", std::move(warnings)}, {"missing", std::move(missing)}});
+  Map reply;  // not by braces: an initializer list would copy every row
+  reply.append("apps", std::move(apps));
+  reply.append("warnings", std::move(warnings));
+  reply.append("missing", std::move(missing));
+  call->reply(std::move(reply));
 }
 
 constexpr Method kMethods[] = {
