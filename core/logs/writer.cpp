@@ -217,8 +217,13 @@ struct LogWriter::Impl : std::enable_shared_from_this<LogWriter::Impl> {
     const auto stream = found->second;
     stream->done.push_back(std::move(done));
     stream->finishing = true;
-    if (nothing_left(*stream)) return complete(stream);
-    enqueue(stream);  // one that has a job now is asked again when that ends
+    if (!nothing_left(*stream)) return enqueue(stream);  // one that has a job is asked again when that ends
+    // Without a job for the pool, and still not before this returns: callers count on that.
+    stream->active = true;
+    stream->poll->stop();
+    loop.defer([weak = weak_from_this(), stream] {
+      if (const auto self = weak.lock()) self->complete(stream);
+    });
   }
 
   void complete(const std::shared_ptr<Stream>& stream) {

@@ -47,6 +47,16 @@ TEST_CASE("50 MB arrive in a raw file byte for byte") {
   CHECK(f.pocket.held.empty());
 }
 
+TEST_CASE("finish of an empty pipe calls done, and not before it returns") {
+  Fixture f;
+  f.open(kOut, f.to(f.folder / "out.log")).reset();
+  bool done = false;
+  f.writer->finish(kOut, [&] { done = true; });
+  CHECK_FALSE(done);
+  f.until([&] { return done; });
+  CHECK(f.pocket.held.empty());
+}
+
 void two_streams(bool lines) {
   Fixture f;
   StreamOptions options = f.to(f.folder / "both.log");
