@@ -19,7 +19,7 @@ namespace tend::logs {
 struct Source {
   UniqueFd pipe;
   std::vector<std::shared_ptr<LogFile>> files;  // none: drop everything; at most Stash::kFiles
-  std::optional<LineFormat> format;             // lines mode
+  std::unique_ptr<LineFormat> format;           // lines mode
   std::optional<Stash> stash;                   // lines mode
 };
 

@@ -117,7 +117,7 @@ struct LogWriter::Impl : std::enable_shared_from_this<LogWriter::Impl> {
       log.error("logs without time stamps: " + fresh.error().message);
       return;  // raw is better than nothing
     }
-    stream.source->format.emplace(options, stream.key.channel);
+    stream.source->format = std::make_unique<LineFormat>(options, stream.key.channel);
   }
 
   void add(const StreamKey& key, UniqueFd pipe, const StreamOptions& options) {

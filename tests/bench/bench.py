@@ -195,6 +195,9 @@ class Bench:
             return median(times)
         tend, pm2 = self.each(measure)
         self.table.ratio("kill -9 until the successor's first instruction", "ms", tend, pm2, 7)
+        bare = subprocess.run([self.tools, "floor", self.base / "floor", "20"], check=True, capture_output=True, text=True)
+        floor = median([float(line) for line in bare.stdout.split()])
+        self.table.plain("the same by a bare waitpid, fork and exec, no manager: the floor", "ms", floor, pm2)
 
     def restart(self):
         def measure(manager):

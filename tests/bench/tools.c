@@ -2,10 +2,13 @@
  *   first FILE        appends its first moment (monotonic ns) to FILE, then waits; dies at once of SIGINT
  *   spew BYTES FILE   appends its first moment to FILE, prints lines of 100 bytes, the last one ending in END, waits
  *   lines BYTES       the same lines, then ends: for a pipe to cat
+ *   floor FILE N      kills a `first` and forks the next, N times, with nothing in between; prints ms from the kill to the
+ *                     next one's first moment: what no manager on this machine can be faster than
  *   watch COMMAND…    runs it with no output; prints wall ns, peak RSS in KiB, exit status. A program started from
  *                     a large parent inherits the parent's peak, so it is this small one that forks. */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,6 +68,47 @@ static int watch(char** command) {
   return 0;
 }
 
+static pid_t first(const char* self, const char* path) {
+  const pid_t child = fork();
+  if (child == 0) {
+    setsid();
+    execl(self, self, "first", path, (char*)NULL);
+    _exit(127);
+  }
+  return child;
+}
+
+/* The moment in the file's last line, once it has `lines` of them; a line has a fixed length on one boot. */
+static long long moment(const char* path, int lines) {
+  char text[8192];
+  for (;; usleep(200)) {
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    const ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
+    if (fd >= 0) close(fd);
+    text[n > 0 ? n : 0] = 0;
+    char* at = text;
+    int seen = 0;
+    long long last = 0;
+    for (char* end; (end = strchr(at, '\n')) != NULL; at = end + 1, ++seen) last = atoll(at);
+    if (seen >= lines) return last;
+  }
+}
+
+static int floor_of(const char* self, const char* path, int count) {
+  pid_t child = first(self, path);
+  moment(path, 1);
+  for (int i = 0; i < count; ++i) {
+    usleep(20000);
+    const long long killed = now();
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    child = first(self, path);
+    printf("%.4f\n", (double)(moment(path, i + 2) - killed) / 1e6);
+  }
+  kill(child, SIGKILL);
+  return waitpid(child, NULL, 0) != child;
+}
+
 int main(int argc, char** argv) {
   const long long began = now();
   if (argc == 3 && strcmp(argv[1], "first") == 0) {
@@ -80,6 +124,7 @@ int main(int argc, char** argv) {
     print_lines(atoll(argv[2]));
     return 0;
   }
+  if (argc == 4 && strcmp(argv[1], "floor") == 0) return floor_of(argv[0], argv[2], atoi(argv[3]));
   if (argc > 2 && strcmp(argv[1], "watch") == 0) return watch(argv + 2);
   return 2;
 }
