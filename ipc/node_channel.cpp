@@ -1,5 +1,6 @@
 #include "ipc/node_channel.h"
 
+#include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -10,6 +11,7 @@
 #include "core/base/clock.h"
 #include "core/loop/poll.h"
 #include "core/loop/timer.h"
+#include "ipc/fd_passing_linux.h"
 #include "ipc/msgpack.h"
 #include "ipc/node_lines.h"
 
@@ -46,7 +48,8 @@ struct NodeChannel::Impl : std::enable_shared_from_this<NodeChannel::Impl> {
   bool wait_for_end(std::size_t seen);      // true: gather what there is
   bool consume(std::size_t n);
   void handle(std::string_view line);
-  bool send(const Value& v);
+  bool send(const Value& v, int fd);
+  ssize_t write_some(std::string_view bytes, int fd);
   void flush();
   void watch();
   void end();
@@ -58,7 +61,11 @@ struct NodeChannel::Impl : std::enable_shared_from_this<NodeChannel::Impl> {
   NodeLines lines;
   std::function<void(Value)> message;
   std::function<void()> closed;
-  std::deque<std::string> out;
+  struct Line {
+    std::string text;
+    UniqueFd fd;  // rides on the first byte
+  };
+  std::deque<Line> out;
   std::size_t out_offset = 0;  // of the first, already written
   std::size_t out_bytes = 0;
   Millis partial_since{};
@@ -132,7 +139,7 @@ void NodeChannel::Impl::handle(std::string_view line) {
   const std::string& cmd = value->at("cmd").text();
   if (cmd == "NODE_HANDLE") {
     // Exactly one answer for each, or the app's later sends wait for ever (protocols.md 1.4).
-    send(Map{{"cmd", "NODE_HANDLE_ACK"}});
+    send(Map{{"cmd", "NODE_HANDLE_ACK"}}, -1);
     const Value* inner = value->map().find("msg");
     if (inner != nullptr) message(*inner);
   } else if (cmd != "NODE_HANDLE_ACK" && cmd != "NODE_HANDLE_NACK") {
@@ -140,20 +147,37 @@ void NodeChannel::Impl::handle(std::string_view line) {
   }
 }
 
-bool NodeChannel::Impl::send(const Value& v) {
+// As send(2): -1 and errno.
+ssize_t NodeChannel::Impl::write_some(std::string_view bytes, int fd) {
+  if (fd >= 0) {
+    const auto sent =
+        send_with_fds(socket.get(), {reinterpret_cast<const std::byte*>(bytes.data()), bytes.size()}, {&fd, 1});
+    if (sent) return static_cast<ssize_t>(*sent);
+    errno = sent.error().code;
+    return -1;
+  }
+  ssize_t n = 0;
+  do {
+    n = ::send(socket.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  } while (n < 0 && errno == EINTR);
+  return n;
+}
+
+bool NodeChannel::Impl::send(const Value& v, int fd) {
   if (!socket) return false;
-  std::string line = to_json(v) + "\n";
-  if (out.empty() && line.size() <= kAtomicWrite) {
-    ssize_t n = 0;
-    do {
-      n = ::send(socket.get(), line.data(), line.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-    } while (n < 0 && errno == EINTR);
-    if (n == static_cast<ssize_t>(line.size())) return true;
-    if (n < 0 && errno != EAGAIN) return false;  // the reading side finds the end
+  Line line{to_json(v) + "\n", {}};
+  if (out.empty() && line.text.size() <= kAtomicWrite) {
+    const ssize_t n = write_some(line.text, fd);
+    if (n == static_cast<ssize_t>(line.text.size())) return true;
+    if (n < 0 && errno != EAGAIN && errno != ETOOMANYREFS) return false;  // the reading side finds the end
     out_offset = n > 0 ? static_cast<std::size_t>(n) : 0;
   }
-  if (line.size() > kMaxQueued - out_bytes) return false;
-  out_bytes += line.size();
+  if (line.text.size() > kMaxQueued - out_bytes) return false;
+  if (fd >= 0 && out_offset == 0) {
+    line.fd.reset(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
+    if (!line.fd) return false;
+  }
+  out_bytes += line.text.size();
   out.push_back(std::move(line));
   watch();
   return true;
@@ -161,18 +185,17 @@ bool NodeChannel::Impl::send(const Value& v) {
 
 void NodeChannel::Impl::flush() {
   while (socket && !out.empty()) {
-    const std::string_view rest = std::string_view(out.front()).substr(out_offset);
-    const ssize_t n = ::send(socket.get(), rest.data(), rest.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0 && errno == EAGAIN) break;
+    const std::string_view rest = std::string_view(out.front().text).substr(out_offset);
+    const ssize_t n = write_some(rest, out_offset == 0 ? out.front().fd.get() : -1);
+    if (n < 0 && (errno == EAGAIN || errno == ETOOMANYREFS)) break;
     if (n < 0) {
       out.clear();
       out_bytes = out_offset = 0;
       break;
     }
     out_offset += static_cast<std::size_t>(n);
-    if (out_offset < out.front().size()) continue;
-    out_bytes -= out.front().size();
+    if (out_offset < out.front().text.size()) continue;
+    out_bytes -= out.front().text.size();
     out_offset = 0;
     out.pop_front();
   }
@@ -205,6 +228,7 @@ NodeChannel::NodeChannel(loop::Loop& loop, UniqueFd socket, std::function<void(V
 
 NodeChannel::~NodeChannel() { impl_->shut(); }
 
-bool NodeChannel::send(const Value& message) { return impl_->send(message); }
+bool NodeChannel::send(const Value& message) { return impl_->send(message, -1); }
+bool NodeChannel::send(const Value& message, int fd) { return impl_->send(message, fd); }
 
 }  // namespace tend::ipc
