@@ -150,8 +150,8 @@ void NodeChannel::Impl::handle(std::string_view line) {
 // As send(2): -1 and errno.
 ssize_t NodeChannel::Impl::write_some(std::string_view bytes, int fd) {
   if (fd >= 0) {
-    const auto sent =
-        send_with_fds(socket.get(), {reinterpret_cast<const std::byte*>(bytes.data()), bytes.size()}, {&fd, 1});
+    const auto sent = send_with_fds(
+        socket.get(), {reinterpret_cast<const std::byte*>(bytes.data()), bytes.size()}, {&fd, 1});
     if (sent) return static_cast<ssize_t>(*sent);
     errno = sent.error().code;
     return -1;

@@ -1,6 +1,6 @@
 // The manager's end of Node's IPC channel (protocols.md 1: NODE_CHANNEL_FD, JSON lines). Frames in are whole
-// lines, looked at with MSG_PEEK, handled, then consumed, so that a successor finds what was not handled; it may
-// see the one that was being handled once more.
+// lines, looked at with MSG_PEEK, handled, then consumed, so that a successor finds what was not handled; it
+// may see the one that was being handled once more.
 #pragma once
 
 #include <functional>
@@ -24,8 +24,8 @@ class NodeChannel {
   NodeChannel& operator=(const NodeChannel&) = delete;
   // One line; queued while the socket is full, at most 1 MiB, then false.
   bool send(const Value& message);
-  // The same with a descriptor that rides on it: `message` is a NODE_HANDLE envelope (protocols.md 1.4). Borrowed;
-  // a duplicate waits where the line has to.
+  // The same with a descriptor that rides on it: `message` is a NODE_HANDLE envelope (protocols.md 1.4).
+  // Borrowed; a duplicate waits where the line has to.
   bool send(const Value& message, int fd);
 
  private:

@@ -58,6 +58,7 @@ std::string current_boot_id();
 struct Slot {
   uint32_t id = 0;
   int32_t pid = 0;               // of the current or last process
+  int32_t other_pid = 0;         // of the second one in a reload
   lifecycle::State state;
   int64_t created_wall = -1;     // ms since the epoch; -1 none
   int64_t spawned_wall = 0;

@@ -4,21 +4,28 @@
 
 #include <algorithm>
 #include <csignal>
+#include <optional>
 
 #include "core/base/match.h"
 
 namespace tend::lifecycle {
 namespace {
 
+using Role = Other::Role;
+using Stage = Other::Stage;
+
+bool awaits_ready(const Policy& p) { return p.wait_ready || p.await_online; }
+
 void launch(Transition& t, Millis now, const Policy& p) {
   State& s = t.state;
   s.phase = Phase::launching;
-  s.spawn += 1;
+  s.spawn = ++s.last_spawn;
   s.since = now;
   s.exited_at = Millis{-1};
-  s.exited = s.manual = s.executed = s.fresh = false;
+  s.exited = s.manual = s.executed = s.fresh = s.emptied = false;
   t.act(Spawn{s.spawn});
-  if (p.wait_ready) t.act(Arm{s.spawn, Timer::ready, now + p.ready});
+  const bool replaces = s.other.role == Role::serving;
+  if (p.wait_ready || (replaces && p.await_online)) t.act(Arm{s.spawn, Timer::ready, now + p.ready});
 }
 
 void forget_failures(State& s, Millis now) {
@@ -40,11 +47,27 @@ void start_dead(Transition& t, Cause cause, Millis now, const Policy& p) {
   s.fresh = cause == Cause::user;
 }
 
+void arm_other(Transition& t, Stage stage, Millis at) {
+  t.state.other.stage = stage;
+  t.state.other.due = at;
+  t.act(Arm{t.state.other.spawn, Timer::drain, at});
+}
+
+// The other process gets the stop signal, once.
+void dismiss(Transition& t, Millis now, const Policy& p) {
+  Other& o = t.state.other;
+  if (o.role == Role::none || o.exited || (o.role == Role::leaving && o.stage != Stage::draining)) return;
+  o.role = Role::leaving;
+  t.act(SignalTree{o.spawn, p.stop_signal});
+  arm_other(t, Stage::signalled, now + p.kill);
+}
+
 void halt(Transition& t, Millis now, const Policy& p) {
   State& s = t.state;
   if (s.phase == Phase::launching) t.act(Cancel{Timer::ready});
+  dismiss(t, now, p);
   s.phase = Phase::stopping;
-  s.exited = s.manual = false;
+  s.exited = s.manual = s.emptied = false;
   s.kills = 0;
   s.kill_due = now + p.kill;
   t.act(Cancel{Timer::stable});
@@ -66,8 +89,12 @@ void gone(Transition& t, Millis now, const Policy& p) {
   State& s = t.state;
   t.act(Cancel{Timer::kill});
   s.kill_due = Millis{-1};
+  if (s.other.role != Role::none) {
+    s.emptied = true;
+    return;
+  }
   if (s.manual && s.wanted) return launch_asked(t, now, p);
-  s.exited = s.manual = s.wanted = false;
+  s.exited = s.manual = s.wanted = s.emptied = false;
   s.phase = s.cause == Cause::not_ready ? Phase::errored : Phase::stopped;
 }
 
@@ -133,6 +160,46 @@ void note_exit(State& s, int32_t status, Millis now) {
   s.last_status = s.has_exit ? status : 0;
 }
 
+// The successor is no good: the old process is the current one again, and the new one, if it lives, the
+// other.
+void take_back(Transition& t, Millis now, const Policy& p) {
+  State& s = t.state;
+  const Other old = s.other;
+  s.other = Other{};
+  s.other.spawn = s.spawn;
+  s.other.executed = s.executed;
+  s.other.since = s.since;
+  s.spawn = old.spawn;
+  s.since = old.since;
+  s.executed = old.executed;
+  s.exited_at = Millis{-1};
+  s.phase = Phase::online;
+  s.failed_reloads += 1;
+  t.act(Cancel{Timer::ready});
+  if (p.exp_backoff.n > 0) t.act(Arm{s.spawn, Timer::stable, now + kStableAfter});
+}
+
+// The current process may serve: it is online, and one that it replaces takes its leave.
+void now_ready(Transition& t, Millis now, const Policy& p) {
+  State& s = t.state;
+  s.phase = Phase::online;
+  if (awaits_ready(p)) t.act(Cancel{Timer::ready});
+  if (s.other.role != Role::serving) return;
+  s.reloads += 1;
+  s.restarts += 1;
+  s.cause = Cause::user;
+  forget_failures(s, now);
+  if (s.other.exited) {
+    s.other.role = Role::leaving;
+  } else if (p.drain.n == 0) {
+    dismiss(t, now, p);
+  } else {
+    s.other.role = Role::leaving;
+    t.act(Drain{s.other.spawn});
+    arm_other(t, Stage::draining, now + p.drain);
+  }
+}
+
 void on_start(Transition& t, Cause cause, Millis now, const Policy& p) {
   State& s = t.state;
   if (!alive(s.phase)) return start_dead(t, cause, now, p);
@@ -148,6 +215,15 @@ void on_restart(Transition& t, Cause cause, Millis now, const Policy& p) {
   if (s.phase == Phase::launching || s.phase == Phase::online) halt(t, now, p);
   s.wanted = s.manual = true;
   s.cause = cause;
+}
+
+void on_reload(Transition& t, Millis now, const Policy& p) {
+  State& s = t.state;
+  if (s.other.role != Role::none) return;  // one at a time
+  if (s.phase != Phase::online) return on_restart(t, Cause::user, now, p);
+  s.other = Other{Role::serving, Stage::draining, s.executed, false, s.spawn, s.since, Millis{-1}};
+  t.act(Cancel{Timer::stable});
+  launch(t, now, p);
 }
 
 void on_stop(Transition& t, Millis now, const Policy& p) {
@@ -181,7 +257,7 @@ void on_spawned(Transition& t, Millis now, const Policy& p) {
   if ((s.phase != Phase::launching && s.phase != Phase::online) || s.executed) return;
   s.executed = true;
   s.since = now;  // the time that exec took is no uptime
-  if (s.phase == Phase::launching && !p.wait_ready) s.phase = Phase::online;
+  if (s.phase == Phase::launching && !awaits_ready(p)) now_ready(t, now, p);
   if (p.exp_backoff.n > 0) t.act(Arm{s.spawn, Timer::stable, now + kStableAfter});
 }
 
@@ -189,6 +265,12 @@ void on_spawn_failed(Transition& t, Millis now, const Policy& p) {
   State& s = t.state;
   if (s.phase == Phase::stopping) return gone(t, now, p);
   if (s.phase != Phase::launching || s.executed) return;
+  if (s.other.role == Role::serving) {
+    take_back(t, now, p);
+    s.other = Other{};
+    s.cause = Cause::spawn_failed;
+    return;
+  }
   t.act(Cancel{Timer::ready});
   s.cause = Cause::spawn_failed;
   s.exited_at = now;
@@ -204,6 +286,14 @@ void on_exited(Transition& t, int32_t status, Millis now, const Policy& p) {
       s.cause = Cause::keeper_lost;
     } else {
       s.cause = WIFEXITED(status) && WEXITSTATUS(status) == 0 ? Cause::exited : Cause::crash;
+    }
+    if (s.other.role == Role::serving) {
+      take_back(t, now, p);
+      s.other.role = p.treekill ? Role::leaving : Role::none;
+      s.other.exited = true;
+      if (p.treekill) t.act(SweepTree{s.other.spawn});
+      if (!p.treekill) s.other = Other{};
+      return;
     }
     s.phase = Phase::sweeping;
     if (!p.treekill) return judge(t, now, p);
@@ -225,12 +315,60 @@ void on_tree_gone(Transition& t, Millis now, const Policy& p) {
   if (t.state.phase == Phase::stopping && t.state.exited) gone(t, now, p);
 }
 
+// What happens to the second process of a reload, whatever the first one does.
+void other_gone(Transition& t, Millis now, const Policy& p) {
+  State& s = t.state;
+  s.other = Other{};
+  t.act(Cancel{Timer::drain});
+  if (s.phase == Phase::stopping && s.emptied) gone(t, now, p);
+}
+
+void on_other_exited(Transition& t, Millis now, const Policy& p) {
+  Other& o = t.state.other;
+  o.exited = true;
+  if (!p.treekill) return other_gone(t, now, p);
+  if (o.role == Role::serving) {
+    t.act(SweepTree{o.spawn});  // nobody asked it to go
+  } else {
+    t.act(AwaitTree{o.spawn});
+  }
+}
+
+void on_other_fired(Transition& t, Millis now, const Policy& p) {
+  Other& o = t.state.other;
+  if (o.role != Role::leaving) return;
+  if (o.stage == Stage::draining) return dismiss(t, now, p);
+  if (o.stage == Stage::killed) t.act(Stuck{o.spawn});
+  t.act(SignalTree{o.spawn, SIGKILL});
+  arm_other(t, Stage::killed, now + std::max(p.kill, kMinKillRepeat));
+}
+
+void on_other(Transition& t, const Event& event, Millis now, const Policy& p) {
+  Other& o = t.state.other;
+  std::visit(Match{[&](Exited) { on_other_exited(t, now, p); },
+                   [&](TreeGone) {
+                     if (o.exited) other_gone(t, now, p);
+                   },
+                   [&](Drained) {
+                     if (o.role == Role::leaving) dismiss(t, now, p);
+                   },
+                   [&](Fired e) {
+                     if (e.timer == Timer::drain) on_other_fired(t, now, p);
+                   },
+                   [](const auto&) {}},
+             event);
+}
+
 void on_ready_timeout(Transition& t, Millis now, const Policy& p) {
   State& s = t.state;
-  if (s.phase != Phase::launching || !p.wait_ready) return;
-  if (p.ready_timeout_is_online) {
-    s.phase = Phase::online;
-    return;
+  const bool replaces = s.other.role == Role::serving;
+  if (s.phase != Phase::launching || !(p.wait_ready || (replaces && p.await_online))) return;
+  if (p.ready_timeout_is_online) return now_ready(t, now, p);
+  if (replaces) {
+    take_back(t, now, p);
+    s.cause = Cause::not_ready;
+    s.other.role = Role::leaving;
+    return dismiss(t, now, p);
   }
   halt(t, now, p);
   s.wanted = false;  // ends in errored, see gone(): one that is not ready in time would not be the next time
@@ -262,42 +400,48 @@ void on_fired(Transition& t, Timer timer, Millis now, const Policy& p) {
     case Timer::stable:
       if (s.phase == Phase::online) s.backoff = Millis{0};
       return;
+    case Timer::drain:
+      return;  // of the other process, which is asked first
   }
+}
+
+// The process that an event is about; none: the instance.
+std::optional<uint32_t> spawn_of(const Event& event) {
+  return std::visit(
+      [](const auto& e) -> std::optional<uint32_t> {
+        if constexpr (requires { e.spawn; }) {
+          return e.spawn;
+        } else {
+          return std::nullopt;
+        }
+      },
+      event);
 }
 
 }  // namespace
 
 Transition step(const State& state, const Event& event, Millis now, const Policy& p) noexcept {
   Transition t{state};
-  const auto current = [&](uint32_t spawn) { return spawn == state.spawn; };
-  std::visit(Match{[&](Start) { on_start(t, Cause::user, now, p); },  //
-                   [&](Stop) { on_stop(t, now, p); }, [&](Restart e) { on_restart(t, e.cause, now, p); },
-                   [&](Reset) {
-                     t.state.restarts = t.state.unstable = 0;
-                     if (alive(state.phase) || state.phase == Phase::waiting) t.state.created = now;
-                   },
-                   [&](Spawned e) {
-                     if (current(e.spawn)) on_spawned(t, now, p);
-                   },
-                   [&](Ready e) {
-                     if (current(e.spawn) && state.phase == Phase::launching) {
-                       t.state.phase = Phase::online;
-                       t.act(Cancel{Timer::ready});
-                     }
-                   },
-                   [&](SpawnFailed e) {
-                     if (current(e.spawn)) on_spawn_failed(t, now, p);
-                   },
-                   [&](Exited e) {
-                     if (current(e.spawn)) on_exited(t, e.status, now, p);
-                   },
-                   [&](TreeGone e) {
-                     if (current(e.spawn)) on_tree_gone(t, now, p);
-                   },
-                   [&](Fired e) {
-                     if (current(e.spawn)) on_fired(t, e.timer, now, p);
-                   }},
-             event);
+  if (const auto spawn = spawn_of(event); spawn && *spawn != state.spawn) {
+    if (state.other.role != Role::none && *spawn == state.other.spawn) on_other(t, event, now, p);
+    return t;  // else of a process that is long gone
+  }
+  std::visit(
+      Match{[&](Start) { on_start(t, Cause::user, now, p); },  //
+            [&](Stop) { on_stop(t, now, p); }, [&](Restart e) { on_restart(t, e.cause, now, p); },
+            [&](Reload) { on_reload(t, now, p); },
+            [&](Reset) {
+              t.state.restarts = t.state.unstable = 0;
+              if (alive(state.phase) || state.phase == Phase::waiting) t.state.created = now;
+            },
+            [&](Spawned) { on_spawned(t, now, p); },
+            [&](Ready) {
+              if (state.phase == Phase::launching) now_ready(t, now, p);
+            },
+            [](Drained) {}, [&](SpawnFailed) { on_spawn_failed(t, now, p); },
+            [&](Exited e) { on_exited(t, e.status, now, p); }, [&](TreeGone) { on_tree_gone(t, now, p); },
+            [&](Fired e) { on_fired(t, e.timer, now, p); }},
+      event);
   return t;
 }
 

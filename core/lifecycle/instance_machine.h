@@ -6,6 +6,8 @@
 //     a delay is due -> waiting --(restart timer)--> launching; else launching at once.
 //   any living phase --Stop--> stopping --Exited--> (await tree) --TreeGone--> stopped
 //   any living phase --Restart--> stopping --TreeGone--> launching
+//   online --Reload--> launching (the old process is `other`, serving) --Ready--> online (it is leaving: drained,
+//     signalled, killed) --TreeGone of it--> online alone. A successor that fails gives the old one its place back.
 // A timer is armed for one spawn number; one that fires late carries an older number, or finds another phase, and
 // changes nothing. At most one timer per kind: Arm replaces. After Stop only Start, Restart (a person, cron, watch)
 // starts a process; never Exited, never a timer. The rules of restart are compat.md 4.3. Reports may be repeated (after an
@@ -27,6 +29,20 @@ enum class Phase : uint8_t { stopped, waiting, errored, launching, online, stopp
 // Why the present process was started, or why the last one ended. Shown by describe.
 enum class Cause : uint8_t { none, user, crash, exited, memory, cron, watch, heartbeat, not_ready, spawn_failed, keeper_lost };
 
+// The second process of an instance, in a reload only.
+struct Other {
+  enum class Role : uint8_t { none, serving, leaving };  // serving: the old one, until its successor is ready
+  enum class Stage : uint8_t { draining, signalled, killed };  // of leaving
+  Role role = Role::none;
+  Stage stage = Stage::draining;
+  bool executed = false;
+  bool exited = false;          // its main process is gone, its tree is not yet
+  uint32_t spawn = 0;
+  Millis since{0};              // monotonic: when it was spawned
+  Millis due{-1};               // monotonic: when Timer::drain fires; -1: not armed
+  friend bool operator==(const Other&, const Other&) = default;
+};
+
 struct State {
   Phase phase = Phase::stopped;
   bool wanted = false;
@@ -36,7 +52,11 @@ struct State {
   bool fresh = false;           // the current process was asked for by a person: a failed exec is final
   uint8_t kills = 0;            // within stopping: SIGKILLs sent so far (saturates at 2)
   Cause cause = Cause::none;    // of the last restart
+  bool emptied = false;         // within stopping: nothing of the current process is left, but `other` is there
   uint32_t spawn = 0;           // number of the current or last process; 0: never started
+  uint32_t last_spawn = 0;      // the highest number used: after a failed reload `spawn` is an older one again
+  uint32_t reloads = 0;         // that succeeded
+  uint32_t failed_reloads = 0;
   uint32_t unstable = 0;        // exits in a row before min_uptime, inside the window
   uint32_t restarts = 0;        // compat.md 4.3, "Counters"
   int32_t last_status = 0;      // wait status of the last exit
@@ -47,23 +67,26 @@ struct State {
   Millis backoff{0};            // present exponential delay; 0: none yet
   Millis due{-1};               // monotonic: when the restart timer of `waiting` fires; -1: none
   Millis kill_due{-1};          // monotonic: when the kill timer of `stopping` fires; -1: none
+  Other other;
   friend bool operator==(const State&, const State&) = default;
 };
 
 struct Policy {
   bool autorestart = true;
   bool treekill = true;
-  bool wait_ready = false;
+  bool wait_ready = false;     // online needs Ready, and a deadline runs
+  bool await_online = false;   // online needs Ready; a deadline runs in a reload only
   bool ready_timeout_is_online = false;  // false: the end of `ready` is a failure
   uint32_t max_restarts = 16;
-  Millis min_uptime{1000}, restart_delay{0}, exp_backoff{0}, kill{1600}, ready{3000};
+  Millis min_uptime{1000}, restart_delay{0}, exp_backoff{0}, kill{1600}, ready{3000},
+      drain{0};                // how long a replaced process may finish what it has
   int stop_signal = 2;
   std::array<int16_t, 16> stop_codes{};  // exit codes that end in stopped
   uint8_t stop_code_count = 0;
 };
 
-enum class Timer : uint8_t { ready, kill, restart, stable };
-inline constexpr int kTimerKinds = 4;
+enum class Timer : uint8_t { ready, kill, restart, stable, drain };  // drain is of the other process
+inline constexpr int kTimerKinds = 5;
 inline constexpr Millis kStableAfter{30000};  // uptime that forgets the backoff (compat.md 4.3)
 inline constexpr Millis kMaxBackoff{15000};
 inline constexpr Millis kSpawnRetry{100};      // first delay after a failed exec, doubled by each unstable exit
@@ -74,29 +97,33 @@ inline constexpr int32_t kStatusUnknown = -1;  // Exited::status when the keeper
 struct Start {};                                // by a person or resurrect
 struct Stop {};
 struct Restart { Cause cause = Cause::user; };  // of a living one: stop, then start; else start
+struct Reload {};                               // of an online one: a successor first; else as Restart
 struct Reset {};                                // counters to zero, created = now
 // Reports
 struct Spawned { uint32_t spawn; };             // exec succeeded
 struct Ready { uint32_t spawn; };               // the app said so
+struct Drained { uint32_t spawn; };             // the leaving one has nothing left to finish
 struct SpawnFailed { uint32_t spawn; };         // fork or exec failed; no process exists
 struct Exited { uint32_t spawn; int32_t status; };
 struct TreeGone { uint32_t spawn; };            // no descendant is left
 struct Fired { uint32_t spawn; Timer timer; };
-using Event = std::variant<Start, Stop, Restart, Reset, Spawned, Ready, SpawnFailed, Exited, TreeGone, Fired>;
+using Event =
+    std::variant<Start, Stop, Restart, Reload, Reset, Spawned, Ready, Drained, SpawnFailed, Exited, TreeGone, Fired>;
 
 // Actions
 struct Spawn { uint32_t spawn; };               // start process number `spawn`
 struct SignalTree { uint32_t spawn; int number; };  // to each living process of the tree, deepest first (treekill) or the main one
+struct Drain { uint32_t spawn; };               // ask it to finish and to take nothing new
 struct SweepTree { uint32_t spawn; };           // SIGKILL what is left of the tree, report TreeGone when empty
 struct AwaitTree { uint32_t spawn; };           // report TreeGone when the tree is empty
 struct Arm { uint32_t spawn; Timer timer; Millis at; };  // monotonic; replaces one of the same kind
 struct Cancel { Timer timer; };
 struct Stuck { uint32_t spawn; };               // it outlived SIGKILL: tell who waits
-using Action = std::variant<std::monostate, Spawn, SignalTree, SweepTree, AwaitTree, Arm, Cancel, Stuck>;
+using Action = std::variant<std::monostate, Spawn, SignalTree, Drain, SweepTree, AwaitTree, Arm, Cancel, Stuck>;
 
 struct Transition {  // bounded: a step never allocates, never throws
   State state;
-  std::array<Action, 6> actions{};
+  std::array<Action, 8> actions{};
   uint8_t count = 0;
   void act(Action a) {
     assert(count < actions.size());

@@ -57,6 +57,10 @@ struct AppSpec {
   bool wait_ready = false;
   Millis listen_timeout{3000};
   std::string ready_timeout = "fail";  // "fail" | "online": what the end of listen_timeout means
+  // Sockets of several processes, and replacing them
+  std::string balance = "auto";  // "auto" | "reuseport" | "shared" | "rr" | "least" | "sticky"
+  StringList listen;             // sockets that are made first and passed as LISTEN_FDS
+  Millis drain_timeout{10000};   // how long a replaced process may finish what it has
   // Logs
   std::string out_file;      // absolute once resolved, without instance number; "/dev/null": drop
   std::string error_file;

@@ -89,6 +89,13 @@ constexpr OptionRow kOptions[] = {
      "Time in which the app must report ready or listen."},
     {"ready_timeout", "", "--ready-timeout", "fail|online", "", "", &A::ready_timeout,
      "What the end of listen_timeout means."},
+    // Sockets of several processes, and replacing them
+    {"balance", "", "--balance", "auto|reuseport|shared|rr|least|sticky", "", "", &A::balance,
+     "How connections reach the processes of a clustered app."},
+    {"listen", "", "--listen", "", "", "", &A::listen,
+     "Sockets to bind first and pass on, as tcp://0.0.0.0:8000, udp://:53, unix:/run/x.sock."},
+    {"drain_timeout", "", "--drain-timeout", kTime, "", "", &A::drain_timeout,
+     "Time a replaced process has to finish its requests before it is stopped."},
     // Logs
     {"out_file", "out output out_log", "-o,--output", "", "pm_out_log_path", "string", &A::out_file,
      "File of standard output; /dev/null drops it."},

@@ -33,51 +33,61 @@ std::string keep_name(std::string_view kind, uint32_t id, uint32_t spawn) {
   return std::string(kind) + "/" + std::to_string(id) + "." + std::to_string(spawn);
 }
 
-Executor::Executor(Mechanisms mechanisms, Feed feed, Find find)
-    : m_(mechanisms), feed_(std::move(feed)), find_(std::move(find)) {}
+Executor::Executor(Mechanisms mechanisms, Workers& workers, Feed feed, Find find)
+    : m_(mechanisms), workers_(workers), feed_(std::move(feed)), find_(std::move(find)) {}
 
 void Executor::run(Instance& app, const lifecycle::Action& action) {
   const uint32_t id = app.id;
-  std::visit(
-      Match{[](std::monostate) {}, [&](const lifecycle::Spawn& a) { spawn(app, a.spawn); },
-            [&](const lifecycle::SignalTree& a) { signal(app, a.number); },
-            [&](const lifecycle::SweepTree& a) {
-              m_.tree.await_empty(member(app, a.spawn), true,
-                                  [this, id, n = a.spawn] { feed_(id, lifecycle::TreeGone{n}); });
-            },
-            [&](const lifecycle::AwaitTree& a) {
-              m_.tree.await_empty(member(app, a.spawn), false,
-                                  [this, id, n = a.spawn] { feed_(id, lifecycle::TreeGone{n}); });
-            },
-            [&](const lifecycle::Arm& a) {
-              auto& timer = app.timers[static_cast<std::size_t>(a.timer)];
-              // A timer carries the number that it was armed for, so a late one is known as such.
-              timer = std::make_unique<loop::Timer>(m_.loop, [this, id, a] {
-                feed_(id, lifecycle::Fired{a.spawn, a.timer});
-              });
-              timer->start(a.at - m_.clock.now());
-            },
-            [&](const lifecycle::Cancel& a) {
-              if (auto& timer = app.timers[static_cast<std::size_t>(a.timer)]) timer->stop();
-            },
-            [&](const lifecycle::Stuck&) {
-              m_.log.error(app_text(app) + " pid=" + std::to_string(app.pid) + " could not be stopped");
-            }},
-      action);
+  std::visit(Match{[](std::monostate) {}, [&](const lifecycle::Spawn& a) { spawn(app, a.spawn); },
+                   [&](const lifecycle::SignalTree& a) { signal(app, a.spawn, a.number); },
+                   [&](const lifecycle::Drain& a) { workers_.drain(app, a.spawn); },
+                   [&](const lifecycle::SweepTree& a) {
+                     m_.tree.await_empty(member(app, a.spawn), true,
+                                         [this, id, n = a.spawn] { feed_(id, lifecycle::TreeGone{n}); });
+                   },
+                   [&](const lifecycle::AwaitTree& a) {
+                     m_.tree.await_empty(member(app, a.spawn), false,
+                                         [this, id, n = a.spawn] { feed_(id, lifecycle::TreeGone{n}); });
+                   },
+                   [&](const lifecycle::Arm& a) {
+                     auto& timer = app.timers[static_cast<std::size_t>(a.timer)];
+                     // A timer carries the number that it was armed for, so a late one is known as such.
+                     timer = std::make_unique<loop::Timer>(m_.loop, [this, id, a] {
+                       feed_(id, lifecycle::Fired{a.spawn, a.timer});
+                     });
+                     timer->start(a.at - m_.clock.now());
+                   },
+                   [&](const lifecycle::Cancel& a) {
+                     if (auto& timer = app.timers[static_cast<std::size_t>(a.timer)]) timer->stop();
+                   },
+                   [&](const lifecycle::Stuck& a) {
+                     m_.log.error(app_text(app) + " pid=" + std::to_string(member(app, a.spawn).main_pid) +
+                                  " could not be stopped");
+                   }},
+             action);
 }
 
-tree::Member Executor::member(const Instance& app, uint32_t spawn) const { return {app.id, spawn, app.pid}; }
+tree::Member Executor::member(const Instance& app, uint32_t spawn) const {
+  const bool is_other = spawn != app.state.spawn && spawn == app.state.other.spawn;
+  return {app.id, spawn, spawn == app.state.spawn ? app.main.pid : is_other ? app.other.pid : 0};
+}
 
-void Executor::signal(Instance& app, int number) {
-  if (app.policy.treekill && app.pid > 0) {
-    m_.tree.signal(member(app, app.state.spawn), number);
+void Executor::signal(Instance& app, uint32_t spawn, int number) {
+  workers_.retire(app, spawn);
+  if (number == app.policy.stop_signal && app.spec->shutdown_with_message &&
+      workers_.say(app, spawn, "shutdown"))
+    return;
+  const tree::Member to = member(app, spawn);
+  if (app.policy.treekill && to.main_pid > 0) {
+    m_.tree.signal(to, number);
   } else {
-    m_.keeper.signal(app.id, app.state.spawn, number);  // also while the pid is not known yet
+    m_.keeper.signal(app.id, spawn, number);  // also while the pid is not known yet
   }
 }
 
 void Executor::spawn(Instance& app, uint32_t number) {
-  app.pid = 0;
+  app.main.pid = 0;
+  app.main.channel.reset();
   app.error.clear();
   if (!plan_reads_files(*app.spec)) return planned(app.id, number, plan(plan_input(m_.home, app)));
   auto result = std::make_shared<Result<keeper::SpawnRequest>>(fail("not planned"));
@@ -102,6 +112,12 @@ void Executor::planned(uint32_t id, uint32_t number, Result<keeper::SpawnRequest
 
 Status Executor::hand_over(Instance& app, keeper::SpawnRequest& request) {
   const uint32_t number = request.spawn;
+  std::vector<int> sockets;
+  if (!app.spec->listen.empty()) {
+    auto bound = workers_.sockets(app);
+    if (!bound) return tl::unexpected(bound.error());
+    if (passes_sockets(*app.spec)) sockets = std::move(*bound);
+  }
   auto in = make_pipe();
   auto out = make_pipe();
   auto err = make_pipe();
@@ -139,6 +155,7 @@ Status Executor::hand_over(Instance& app, keeper::SpawnRequest& request) {
     m_.keeper.hold(keep_name("err", app.id, number), err->read.get());
   }
   m_.keeper.hold(keep_name("in", app.id, number), in->write.get());
+  request.child_fds.insert(request.child_fds.end(), sockets.begin(), sockets.end());
   if (channel) {
     request.child_fds.push_back(channel_child.get());
     m_.keeper.hold(keep_name("ipc", app.id, number), channel.get());
@@ -153,6 +170,7 @@ Status Executor::hand_over(Instance& app, keeper::SpawnRequest& request) {
     adopt_log(app, number, logs::Channel::out, std::move(out->read));
     adopt_log(app, number, logs::Channel::err, std::move(err->read));
   }
+  workers_.joined(app, number);
   if (channel) adopt_channel(app, number, std::move(channel));
   return {};
 }
@@ -163,12 +181,10 @@ void Executor::adopt_log(Instance& app, uint32_t spawn, logs::Channel channel, U
 
 void Executor::adopt_channel(Instance& app, uint32_t spawn, UniqueFd socket) {
   const uint32_t id = app.id;
-  app.channel = std::make_unique<ipc::NodeChannel>(
+  Side& side = spawn == app.state.spawn ? app.main : app.other;
+  side.channel = std::make_unique<ipc::NodeChannel>(
       m_.loop, std::move(socket),
-      [this, id, spawn](const Value& message) {
-        if (message.text() == "ready") feed_(id, lifecycle::Ready{spawn});
-      },
-      [] {});
+      [this, id, spawn](const Value& message) { workers_.message(id, spawn, message); }, [] {});
 }
 
 void Executor::prepare_logs(const Instance& app) {

@@ -15,6 +15,7 @@
 #include "core/model/home.h"
 #include "core/supervisor/instance.h"
 #include "core/supervisor/spawn_plan.h"
+#include "core/supervisor/workers.h"
 #include "core/tree/process_tree.h"
 
 namespace tend::supervisor {
@@ -33,10 +34,10 @@ class Executor {
  public:
   using Feed = std::function<void(uint32_t id, const lifecycle::Event& event)>;
   using Find = std::function<Instance*(uint32_t id)>;
-  Executor(Mechanisms mechanisms, Feed feed, Find find);
+  Executor(Mechanisms mechanisms, Workers& workers, Feed feed, Find find);
 
   void run(Instance& app, const lifecycle::Action& action);
-  void signal(Instance& app, int number);
+  void signal(Instance& app, uint32_t spawn, int number);
   // The process and its tree are gone: its logs are moved to the end, its descriptors and its cgroup are let
   // go.
   void process_ended(Instance& app, uint32_t spawn);
@@ -53,6 +54,7 @@ class Executor {
   logs::StreamOptions stream_options(const Instance& app, logs::Channel channel) const;
   tree::Member member(const Instance& app, uint32_t spawn) const;
   Mechanisms m_;
+  Workers& workers_;
   Feed feed_;
   Find find_;
   int big_pipes_ = 0;

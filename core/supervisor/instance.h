@@ -27,6 +27,15 @@ struct BaseEnv {
   Env env;
 };
 
+// What belongs to one process. An instance has a second one while it is reloaded (lifecycle::Other).
+struct Side {
+  int pid = 0;  // 0: not known, or none
+  int64_t spawned_wall = 0;
+  bool reported = false;  // a worker's first frame came
+  bool ready = false;     // it said so
+  std::unique_ptr<ipc::NodeChannel> channel;
+};
+
 struct Instance {
   uint32_t id = 0;
   uint32_t slot = 0;  // the lowest free number among instances of the name
@@ -39,15 +48,14 @@ struct Instance {
 
   lifecycle::State state;
   lifecycle::Policy policy;
-  int pid = 0;
-  int64_t created_wall = -1, spawned_wall = 0, exited_wall = 0, cause_wall = 0;  // ms since the epoch
+  Side main, other;  // other: as state.other says
+  int64_t created_wall = -1, exited_wall = 0, cause_wall = 0;  // ms since the epoch
   std::string cause_text;
   std::string error;      // why the last spawn failed; empty: it did not
   bool deleting = false;  // goes when it is stopped
 
   std::array<std::unique_ptr<loop::Timer>, lifecycle::kTimerKinds> timers;
   std::unique_ptr<loop::Timer> cron;
-  std::unique_ptr<ipc::NodeChannel> channel;
 };
 
 }  // namespace tend::supervisor

@@ -41,7 +41,7 @@ EventBus::Subscription log_events(EventBus& bus, Log& log) {
     if (r.event == "exit") {
       log.info(app + how(r.app.state.last_status));
     } else if (r.event == "start" || r.event == "restart") {
-      log.info(app + "starting in -fork mode-");
+      log.info(app + "starting in -" + r.app.spec->exec_mode + " mode-");
     } else if (r.event == "waiting restart") {
       log.info(
           app + "will restart in " +
@@ -61,8 +61,8 @@ EventBus::Subscription log_events(EventBus& bus, Log& log) {
 
 PidFiles::PidFiles(loop::Loop& loop, EventBus& bus) : loop_(loop) {
   subscription_ = bus.subscribe([this](const Record& r) {
-    if (r.event == "online") {
-      push(config::instance_pid_path(*r.app.spec, r.app.id), r.app.pid);
+    if (r.event == "online" || r.event == "reload" || r.event == "reload failed") {
+      push(config::instance_pid_path(*r.app.spec, r.app.id), r.app.main.pid);
     } else if (!lifecycle::alive(r.app.state.phase) && lifecycle::alive(r.from)) {
       push(config::instance_pid_path(*r.app.spec, r.app.id), 0);
     }

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "core/base/text.h"
+#include "core/supervisor/workers.h"
 
 namespace tend::supervisor {
 
@@ -14,6 +15,8 @@ lifecycle::Policy policy_of(const AppSpec& spec) {
   p.autorestart = spec.autorestart;
   p.treekill = spec.treekill;
   p.wait_ready = spec.wait_ready;
+  p.await_online = is_worker(spec);
+  p.drain = spec.drain_timeout;
   p.ready_timeout_is_online = spec.ready_timeout == "online";
   p.max_restarts = static_cast<uint32_t>(spec.max_restarts);
   p.min_uptime = spec.min_uptime;

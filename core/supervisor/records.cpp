@@ -59,7 +59,14 @@ Result<std::unique_ptr<Instance>> instance_of(uint32_t id, const Value& body) {
 std::string_view event_name(const lifecycle::Event& event, const lifecycle::State& from,
                             const lifecycle::State& to) {
   if (std::holds_alternative<lifecycle::Reset>(event)) return "reset";
-  if (std::holds_alternative<lifecycle::Exited>(event) && !(from == to)) return "exit";
+  if (to.reloads > from.reloads) return "reload";
+  if (to.failed_reloads > from.failed_reloads) return "reload failed";
+  if (to.other.role != from.other.role) {
+    if (to.other.role == lifecycle::Other::Role::serving) return "reloading";
+    if (to.other.role == lifecycle::Other::Role::none && to.phase == from.phase) return "replaced";
+  }
+  if (const auto* exit = std::get_if<lifecycle::Exited>(&event); exit != nullptr && !(from == to))
+    return exit->spawn == from.other.spawn ? std::string_view() : "exit";  // of a replaced one its end is told
   if (from.phase == to.phase && from.spawn == to.spawn) return {};
   switch (to.phase) {
     case Phase::launching:

@@ -17,6 +17,7 @@ namespace {
 
 using lifecycle::Phase;
 using lifecycle::Timer;
+using Role = lifecycle::Other::Role;
 
 struct Kept {
   std::string kind;  // "out" "err" "in" "ipc"
@@ -65,7 +66,22 @@ void end_leftovers(const std::string& home, bool pm2, Log& log) {
   }
 }
 
+bool lives(const Instance& app, uint32_t spawn) {
+  const lifecycle::State& s = app.state;
+  return (spawn == s.spawn && lifecycle::alive(s.phase)) ||
+         (s.other.role != Role::none && spawn == s.other.spawn);
+}
+
 }  // namespace
+
+// The second process of a reload that was under way.
+void Supervisor::resume_other(Instance& app, bool has_process) {
+  const lifecycle::Other& other = app.state.other;
+  if (!has_process && !other.exited)
+    return feed(app.id, lifecycle::Exited{other.spawn, lifecycle::kStatusUnknown});
+  if (other.due.n >= 0) executor_.run(app, lifecycle::Arm{other.spawn, Timer::drain, other.due});
+  if (other.exited) executor_.run(app, lifecycle::SweepTree{other.spawn});
+}
 
 void Supervisor::recover(Left left) {
   std::unordered_map<uint32_t, bool> wishes;
@@ -74,6 +90,8 @@ void Supervisor::recover(Left left) {
     if (r.id == kCounterId) {
       next_id_ = static_cast<uint32_t>(r.body.at("next_id").integer());
       next_env_ = static_cast<uint32_t>(r.body.at("next_env").integer());
+    } else if (r.id >= kSocketIds) {
+      workers_.give_back(r.id - kSocketIds, r.body);
     } else if (r.id >= kEnvIds) {
       const uint32_t number = r.id - kEnvIds;
       envs[number] = std::make_shared<const BaseEnv>(BaseEnv{number, env_from_value(r.body)});
@@ -107,9 +125,10 @@ void Supervisor::recover(Left left) {
     }
     placed.insert(slot.id);
     app->state = slot.state;
-    app->pid = slot.pid;
+    app->main.pid = slot.pid;
+    app->other.pid = slot.other_pid;
     app->created_wall = slot.created_wall;
-    app->spawned_wall = slot.spawned_wall;
+    app->main.spawned_wall = slot.spawned_wall;
     app->exited_wall = slot.exited_wall;
     app->cause_text = slot.cause_text;
     app->cause_wall = slot.cause_wall;
@@ -126,6 +145,8 @@ void Supervisor::recover(Left left) {
     Kept kept;
     if (r.kind != keeper::Kind::held) {
       later.push_back(std::move(r));
+    } else if (r.name.rfind("sock/", 0) == 0) {
+      workers_.give_back(r.name, std::move(r.fd));
     } else if (read_keep_name(r.name, kept)) {
       Instance* app = find(kept.id);
       const bool unborn = app != nullptr && app->state.phase == Phase::launching &&
@@ -136,11 +157,11 @@ void Supervisor::recover(Left left) {
         executor_.adopt_log(*app, kept.spawn, kept.kind == "out" ? logs::Channel::out : logs::Channel::err,
                             std::move(r.fd));
         // The predecessor died while it moved the last bytes of an older process.
-        if (kept.spawn != app->state.spawn || !lifecycle::alive(app->state.phase)) {
+        if (!lives(*app, kept.spawn)) {
           const auto channel = kept.kind == "out" ? logs::Channel::out : logs::Channel::err;
           m_.logs.finish({kept.id, kept.spawn, channel}, [this, name = r.name] { m_.keeper.drop(name); });
         }
-      } else if (kept.spawn != app->state.spawn) {
+      } else if (!lives(*app, kept.spawn)) {
         m_.keeper.drop(r.name);
       } else if (kept.kind == "ipc") {
         executor_.adopt_channel(*app, kept.spawn, std::move(r.fd));
@@ -148,9 +169,12 @@ void Supervisor::recover(Left left) {
     }
   }
 
+  workers_.settle();
   for (const auto& [id, owned] : table_) {
     Instance& app = *owned;
     lifecycle::State& s = app.state;
+    if (lifecycle::alive(s.phase)) workers_.adopt(app, s.spawn);
+    if (s.other.role != Role::none) workers_.adopt(app, s.other.spawn);
     arm_cron(app);
     if (placed.count(id) == 0) {
       note(app);
@@ -165,20 +189,22 @@ void Supervisor::recover(Left left) {
       feed(id, lifecycle::Exited{s.spawn, lifecycle::kStatusUnknown});
       continue;
     }
+    if (s.other.role != Role::none) resume_other(app, known.count({id, s.other.spawn}) != 0);
     switch (s.phase) {
       case Phase::waiting:
         arm(Timer::restart, s.due);
         break;
       case Phase::launching:
         if (!has_process) executor_.run(app, lifecycle::Spawn{s.spawn});
-        if (app.policy.wait_ready) arm(Timer::ready, s.since + app.policy.ready);
+        if (app.policy.wait_ready || s.other.role == Role::serving)
+          arm(Timer::ready, s.since + app.policy.ready);
         break;
       case Phase::online:
         if (app.policy.exp_backoff.n > 0) arm(Timer::stable, s.since + lifecycle::kStableAfter);
         break;
       case Phase::stopping:
         arm(Timer::kill, s.kill_due);
-        if (s.exited) executor_.run(app, lifecycle::AwaitTree{s.spawn});
+        if (s.exited && !s.emptied) executor_.run(app, lifecycle::AwaitTree{s.spawn});
         break;
       case Phase::sweeping:
         executor_.run(app, lifecycle::SweepTree{s.spawn});

@@ -98,7 +98,7 @@ Value row(Supervisor& supervisor, const Instance& app, Detail detail) {
   m.append("id", app.id);
   m.append("name", spec.name);
   m.append("namespace", spec.name_space);
-  m.append("pid", lifecycle::alive(s.phase) ? app.pid : 0);
+  m.append("pid", lifecycle::alive(s.phase) ? app.main.pid : 0);
   m.append("status", api::kStatusWords[static_cast<std::size_t>(s.phase)]);
   if (detail == Detail::brief) {
     m.append("patience", (spec.kill_timeout + (spec.wait_ready ? spec.listen_timeout : Millis{})).n);
@@ -107,7 +107,7 @@ Value row(Supervisor& supervisor, const Instance& app, Detail detail) {
   // Each key is paid for a thousand times in a long list: what is mostly zero is left out.
   const metrics::Usage usage = supervisor.usage(app);
   m.append("mode", spec.exec_mode);
-  m.append("uptime", app.spawned_wall);
+  m.append("uptime", app.main.spawned_wall);
   m.append("restarts", s.restarts);
   m.append("cpu", usage.cpu);
   m.append("memory", usage.memory);

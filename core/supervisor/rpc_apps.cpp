@@ -1,5 +1,6 @@
 // start, act, signal, list.
 #include <algorithm>
+#include <map>
 #include <random>
 #include <set>
 
@@ -39,25 +40,62 @@ std::vector<Instance*> named(Supervisor& supervisor, const std::string& name) {
   return found;
 }
 
-// Answers when every wish is fulfilled or failed and the journal has what was asked.
-void answer(Supervisor& supervisor, const SharedCall& call, std::vector<Wish> wishes, Map reply, bool ok) {
-  const auto now = [&supervisor](uint32_t id) -> const Instance* { return supervisor.find(id); };
-  if (call->params().at("no_wait").boolean()) wishes.clear();
-  auto shared = std::make_shared<Map>(std::move(reply));
-  supervisor.waiters().wait(std::move(wishes), now, [&supervisor, call, shared, ok](List outcomes) {
-    bool all = ok;
-    List results = shared->find("results") != nullptr ? shared->find("results")->list() : List{};
+// By app: the instances that are to be replaced without a gap.
+using Reloads = std::map<std::string, std::vector<uint32_t>>;
+
+// One answer that waits for several outcomes.
+struct Answer {
+  SharedCall call;
+  Map reply;
+  List results;
+  bool ok = true;
+  std::size_t open = 0;
+
+  void add(List outcomes) {
     for (Value& o : outcomes) {
       if (o.is_null()) continue;
-      all = all && o.at("ok").boolean();
+      ok = ok && o.at("ok").boolean();
       results.push_back(std::move(o));
     }
-    shared->set("results", std::move(results));
-    shared->set("ok", all);
-    supervisor.flush([call, shared](bool durable) {
-      if (!durable) shared->set("warning", "state not durable: the journal cannot be written");
-      call->reply(std::move(*shared));
-    });
+    --open;
+  }
+};
+
+void finish(Supervisor& supervisor, const std::shared_ptr<Answer>& answer) {
+  if (answer->open > 0) return;
+  answer->reply.set("results", std::move(answer->results));
+  answer->reply.set("ok", answer->ok);
+  supervisor.flush([answer](bool durable) {
+    if (!durable) answer->reply.set("warning", "state not durable: the journal cannot be written");
+    answer->call->reply(std::move(answer->reply));
+  });
+}
+
+// Answers when every wish is fulfilled or failed and the journal has what was asked.
+void answer(Supervisor& supervisor, const SharedCall& call, std::vector<Wish> wishes, Map reply, bool ok,
+            const Reloads& reloads = {}) {
+  const auto now = [&supervisor](uint32_t id) -> const Instance* { return supervisor.find(id); };
+  const bool waits = !call->params().at("no_wait").boolean();
+  if (!waits) wishes.clear();
+  auto shared = std::make_shared<Answer>();
+  shared->call = call;
+  if (const Value* known = reply.find("results")) shared->results = known->list();
+  shared->reply = std::move(reply);
+  shared->ok = ok;
+  shared->open = 1 + (waits ? reloads.size() : 0);
+  const auto parallel =
+      static_cast<std::size_t>(std::max<int64_t>(call->params().at("parallel").integer(2), 1));
+  for (const auto& [group, ids] : reloads) {
+    supervisor.rollouts().reload(group, ids, parallel, call->params().at("cause").text(),
+                                 [&supervisor, shared, waits](List outcomes) {
+                                   if (!waits) return;
+                                   shared->add(std::move(outcomes));
+                                   finish(supervisor, shared);
+                                 });
+  }
+  supervisor.waiters().wait(std::move(wishes), now, [&supervisor, shared](List outcomes) {
+    shared->add(std::move(outcomes));
+    finish(supervisor, shared);
   });
   supervisor.flush([](bool) {});  // the wishes are written while the processes start
 }
@@ -224,6 +262,7 @@ void act(Daemon& daemon, const SharedCall& call) {
   const bool starts = verb == "restart" || verb == "reload";
   if (starts && params.at("update_env").boolean()) env = supervisor.intern(env_from_value(params.at("env")));
   std::vector<Wish> wishes;
+  Reloads reloads;
   List refused;
   List warnings;
   for (const uint32_t id : picked.ids) {
@@ -239,6 +278,10 @@ void act(Daemon& daemon, const SharedCall& call) {
         continue;
       }
       if (has_changes || env) supervisor.change(*app, *spec, env);
+      if (verb == "reload" && reloads_without_gap(*app->spec)) {
+        reloads[group_of(*app->spec)].push_back(id);
+        continue;
+      }
       wishes.push_back(wish_of(*app, Goal::running, "restarted"));
       supervisor.restart(*app, lifecycle::Cause::user, asked);
     } else if (verb == "stop") {
@@ -262,7 +305,7 @@ void act(Daemon& daemon, const SharedCall& call) {
          Map{{"groups", std::move(picked.groups)},
              {"results", std::move(refused)},
              {"warnings", std::move(warnings)}},
-         picked.ok);
+         picked.ok, reloads);
 }
 
 void send_signal(Daemon& daemon, const SharedCall& call) {
@@ -274,7 +317,7 @@ void send_signal(Daemon& daemon, const SharedCall& call) {
   List results;
   for (const uint32_t id : picked.ids) {
     Instance* app = supervisor.find(id);
-    const bool lives = app->pid > 0 && lifecycle::alive(app->state.phase);
+    const bool lives = app->main.pid > 0 && lifecycle::alive(app->state.phase);
     if (lives) supervisor.parts().keeper.signal(id, app->state.spawn, number);
     results.push_back(outcome(*app, "signalled", lives, lives ? "" : "not running"));
     picked.ok = picked.ok && lives;

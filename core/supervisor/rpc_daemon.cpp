@@ -110,7 +110,7 @@ void subscribe(Daemon& daemon, const SharedCall& call) {
                      {"event", r.event},
                      {"id", r.app.id},
                      {"name", r.app.spec->name},
-                     {"pid", r.app.pid},
+                     {"pid", r.app.main.pid},
                      {"status", api::kStatusWords[static_cast<std::size_t>(r.app.state.phase)]},
                      {"restarts", r.app.state.restarts}});
     }

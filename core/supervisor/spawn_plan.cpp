@@ -6,6 +6,7 @@
 
 #include "core/base/text.h"
 #include "core/config/config.h"
+#include "core/supervisor/workers.h"
 
 namespace tend::supervisor {
 namespace {
@@ -16,6 +17,8 @@ constexpr std::string_view kPrivate[] = {"NODE_CHANNEL_FD", "NODE_CHANNEL_SERIAL
                                          "LISTEN_PID",      "LISTEN_FDNAMES",
                                          "NOTIFY_SOCKET",   "WATCHDOG_USEC",
                                          "WATCHDOG_PID",    "TEND_EPOCH"};
+
+constexpr std::size_t kFirstFd = 3;
 
 void put(Env& env, std::string_view name, std::string value) {
   for (auto& [n, v] : env) {
@@ -56,6 +59,29 @@ Result<std::string> find_program(const std::string& word, const Env& env, const 
   return fail("interpreter " + printable(word) + ": not found in PATH");
 }
 
+// LISTEN_FDNAMES: one name for each, without colons.
+std::string socket_names(const AppSpec& spec) {
+  std::string name;
+  for (const char c : spec.name) name += c == ':' || static_cast<unsigned char>(c) < ' ' ? '_' : c;
+  std::string names = name;
+  for (std::size_t i = 1; i < spec.listen.size(); ++i) names += ":" + name;
+  return names;
+}
+
+// Never used twice while one of the first 2^16 processes of an instance lives (protocols.md 2.1).
+uint32_t worker_id(uint32_t id, uint32_t spawn) { return ((id & 0x7fff) << 16 | (spawn & 0xffff)) + 1; }
+
+// "{fd}" is the first socket, "{fd1}" the second …
+std::string with_descriptors(std::string arg, std::size_t sockets) {
+  for (std::size_t i = sockets; i-- > 0;) {
+    for (const std::string& word : {"{fd" + std::to_string(i) + "}", std::string(i == 0 ? "{fd}" : "")}) {
+      for (std::size_t at = 0; !word.empty() && (at = arg.find(word, at)) != std::string::npos;)
+        arg.replace(at, word.size(), std::to_string(kFirstFd + i));
+    }
+  }
+  return arg;
+}
+
 void add_own(Env& env, const PlanInput& in) {
   const AppSpec& spec = *in.spec;
   const std::string id = std::to_string(in.id);
@@ -77,9 +103,16 @@ void add_own(Env& env, const PlanInput& in) {
   if (in.home.pm2) put(env, "PM2_USAGE", "CLI");
   if (!spec.cwd.empty()) put(env, "PWD", spec.cwd);
   if (!in.identity.home.empty()) put(env, "HOME", in.identity.home);
+  const std::size_t sockets = passes_sockets(spec) ? spec.listen.size() : 0;
+  if (sockets > 0) {
+    put(env, "LISTEN_FDS", std::to_string(sockets));
+    put(env, "LISTEN_PID", "");  // the child's own, filled in by itself
+    put(env, "LISTEN_FDNAMES", socket_names(spec));
+  }
   if (speaks_node_channel(spec)) {
-    put(env, "NODE_CHANNEL_FD", "3");
+    put(env, "NODE_CHANNEL_FD", std::to_string(kFirstFd + sockets));
     put(env, "NODE_CHANNEL_SERIALIZATION_MODE", "json");
+    if (is_worker(spec)) put(env, "NODE_UNIQUE_ID", std::to_string(worker_id(in.id, in.spawn)));
   }
 }
 
@@ -97,6 +130,8 @@ bool plan_reads_files(const AppSpec& spec) {
 }
 
 bool speaks_node_channel(const AppSpec& spec) { return base_name(spec.interpreter) == "node"; }
+
+bool passes_sockets(const AppSpec& spec) { return !spec.listen.empty() && !is_worker(spec); }
 
 Result<Env> environment(const PlanInput& in) {
   const AppSpec& spec = *in.spec;
@@ -142,7 +177,8 @@ Result<keeper::SpawnRequest> plan(const PlanInput& in) {
     r.argv.insert(r.argv.end(), spec.node_args.begin(), spec.node_args.end());
     r.argv.push_back(spec.script);
   }
-  r.argv.insert(r.argv.end(), spec.args.begin(), spec.args.end());
+  for (const std::string& arg : spec.args)
+    r.argv.push_back(passes_sockets(spec) ? with_descriptors(arg, spec.listen.size()) : arg);
   r.env.reserve(env->size());
   for (const auto& [name, value] : *env) r.env.push_back(name + "=" + value);
   r.uid = in.identity.uid;

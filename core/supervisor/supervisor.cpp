@@ -1,5 +1,6 @@
 #include "core/supervisor/supervisor.h"
 
+#include <algorithm>
 #include <ctime>
 
 #include "core/base/match.h"
@@ -12,17 +13,14 @@ namespace {
 constexpr Millis kMemoryPeriod{1000};
 constexpr Millis kCronLook{60000};  // the wall clock may be set meanwhile
 
-// The process that `before` speaks of is over, and as much of its tree as is waited for.
-bool process_over(const lifecycle::Event& event, const lifecycle::State& before,
+// The process `spawn` is over, and as much of its tree as is waited for.
+bool process_over(const lifecycle::Event& event, uint32_t spawn, bool lived,
                   const lifecycle::Policy& policy) {
-  return std::visit(
-      Match{[&](const lifecycle::TreeGone& e) {
-              return e.spawn == before.spawn && lifecycle::alive(before.phase);
-            },
-            [&](const lifecycle::Exited& e) { return e.spawn == before.spawn && !policy.treekill; },
-            [&](const lifecycle::SpawnFailed& e) { return e.spawn == before.spawn; },
-            [](const auto&) { return false; }},
-      event);
+  return std::visit(Match{[&](const lifecycle::TreeGone& e) { return e.spawn == spawn && lived; },
+                          [&](const lifecycle::Exited& e) { return e.spawn == spawn && !policy.treekill; },
+                          [&](const lifecycle::SpawnFailed& e) { return e.spawn == spawn; },
+                          [](const auto&) { return false; }},
+                    event);
 }
 
 }  // namespace
@@ -32,10 +30,27 @@ Supervisor::Supervisor(Mechanisms mechanisms, journal::Journal& journal, journal
       journal_(journal),
       slots_(std::move(slots)),
       waiters_(bus_),
+      rollouts_(*this),
+      workers_(m_.loop, m_.log, m_.keeper, workers_owner()),
       executor_(
-          m_, [this](uint32_t id, const lifecycle::Event& e) { feed(id, e); },
+          m_, workers_, [this](uint32_t id, const lifecycle::Event& e) { feed(id, e); },
           [this](uint32_t id) { return find(id); }),
       memory_timer_(m_.loop, [this] { watch_memory(); }) {}
+
+Workers::Owner Supervisor::workers_owner() {
+  return {[this](uint32_t id, const lifecycle::Event& e) { feed(id, e); },
+          [this](uint32_t id) { return find(id); },
+          [this](const std::string& group) {
+            return static_cast<uint32_t>(std::count_if(table_.begin(), table_.end(), [&](const auto& entry) {
+              return group_of(*entry.second->spec) == group;
+            }));
+          },
+          [this](uint32_t server, Value body) {
+            pending_.push_back({kSocketIds + server, std::move(body)});
+            m_.loop.defer([this] { flush([](bool) {}); });
+          },
+          [](const Instance&, const Value&) {}};
+}
 
 Instance* Supervisor::find(uint32_t id) {
   const auto it = table_.find(id);
@@ -55,7 +70,7 @@ metrics::Usage Supervisor::usage(const Instance& app) {
   const Millis now = m_.clock.now();
   // What a process is in its first moments says nothing about the two seconds that follow.
   const bool young = now - app.state.since < Millis{3000};
-  return proc_.look(app.pid, now, young ? Millis{500} : Millis{2000});
+  return proc_.look(app.main.pid, now, young ? Millis{500} : Millis{2000});
 }
 
 std::shared_ptr<const BaseEnv> Supervisor::intern(Env env) {
@@ -142,6 +157,13 @@ void Supervisor::restart(Instance& app, lifecycle::Cause cause, const Asked& ask
   feed(app.id, lifecycle::Restart{cause});
 }
 
+void Supervisor::reload(Instance& app, const Asked& asked) {
+  app.cause_text = asked.text;
+  app.cause_wall = m_.clock.wall().n;
+  if (!app.state.wanted) pending_.push_back({kWishIds + app.id, Value(Map{{"wanted", true}})});
+  feed(app.id, lifecycle::Reload{});
+}
+
 void Supervisor::stop(Instance& app, const Asked& asked) {
   app.cause_text = asked.text;
   app.cause_wall = m_.clock.wall().n;
@@ -184,27 +206,57 @@ void Supervisor::handle(uint32_t id, const lifecycle::Event& event) {
   const lifecycle::State& after = app.state;
   const int64_t wall = m_.clock.wall().n;
   if (after.created != before.created) app.created_wall = after.created.n < 0 ? -1 : wall;
-  if (after.spawn != before.spawn) app.spawned_wall = wall;
+  place_sides(app, before);
   if (std::holds_alternative<lifecycle::Exited>(event) && after.has_exit) app.exited_wall = wall;
   if (after.restarts > before.restarts && !after.manual && after.cause != lifecycle::Cause::user)
     app.cause_wall = wall;
   if (!(after == before)) note(app);  // before it is acted on
-  const bool ended = process_over(event, before, app.policy);
-  if (ended) {
-    proc_.forget(app.pid);
-    app.channel.reset();  // the next process gets its own
+  const bool main_over = process_over(event, before.spawn, lifecycle::alive(before.phase), app.policy);
+  const bool other_over = before.other.role != lifecycle::Other::Role::none &&
+                          process_over(event, before.other.spawn, before.other.exited, app.policy);
+  const uint32_t over = main_over ? before.spawn : before.other.spawn;
+  if (main_over || other_over) {
+    Side& side = over == after.spawn ? app.main : app.other;
+    proc_.forget(side.pid);
+    if (over != before.spawn || after.spawn == before.spawn) side.channel.reset();
+    workers_.ended(app, over);
   }
   for (uint8_t i = 0; i < t.count; ++i) {
     executor_.run(app, t.actions[i]);
     if (std::holds_alternative<lifecycle::Stuck>(t.actions[i])) waiters_.stuck(app);
   }
-  if (ended) {
-    executor_.process_ended(app, before.spawn);
-    if (!lifecycle::alive(after.phase)) app.pid = 0;
-  }
+  if (main_over || other_over) executor_.process_ended(app, over);
+  if (main_over && !lifecycle::alive(after.phase)) app.main.pid = 0;
+  if (after.other.role == lifecycle::Other::Role::none) app.other = {};
+  if (after.phase == lifecycle::Phase::online && before.phase != lifecycle::Phase::online)
+    workers_.became_online(app);
+  if (!lifecycle::alive(after.phase) && lifecycle::alive(before.phase)) release_sockets(app);
   const std::string_view name = event_name(event, before, after);
   if (!name.empty()) bus_.publish(name, app, before.phase, wall);
   if (app.deleting && !lifecycle::alive(after.phase)) erase(app);
+}
+
+// Which process is the main one is the machine's choice: what belongs to each goes with it.
+void Supervisor::place_sides(Instance& app, const lifecycle::State& before) {
+  const lifecycle::State& after = app.state;
+  if (after.spawn == before.spawn) return;
+  if (after.spawn == before.other.spawn) {  // a reload failed
+    std::swap(app.main, app.other);
+    return;
+  }
+  if (after.other.spawn == before.spawn) app.other = std::move(app.main);
+  app.main = {};
+  app.main.spawned_wall = m_.clock.wall().n;
+}
+
+// While one instance of the app is wanted its sockets stay: connections wait for it.
+void Supervisor::release_sockets(const Instance& app) {
+  const std::string group = group_of(*app.spec);
+  for (const auto& [id, other] : table_) {
+    const bool wanted = other->state.wanted || lifecycle::alive(other->state.phase);
+    if (wanted && !other->deleting && group_of(*other->spec) == group) return;
+  }
+  workers_.release(*app.spec);
 }
 
 void Supervisor::erase(Instance& app) {
@@ -229,10 +281,11 @@ void Supervisor::erase(Instance& app) {
 void Supervisor::note(const Instance& app) {
   journal::Slot slot;
   slot.id = app.id;
-  slot.pid = app.pid;
+  slot.pid = app.main.pid;
+  slot.other_pid = app.other.pid;
   slot.state = app.state;
   slot.created_wall = app.created_wall;
-  slot.spawned_wall = app.spawned_wall;
+  slot.spawned_wall = app.main.spawned_wall;
   slot.exited_wall = app.exited_wall;
   slot.dropped_log_bytes = m_.logs.dropped(app.id);
   slot.cause_wall = app.cause_wall;
@@ -268,7 +321,7 @@ void Supervisor::watch_memory() {
     if (limit <= 0) continue;
     memory_watched_ = true;
     if (app->state.phase != lifecycle::Phase::online) continue;
-    const int64_t memory = proc_.look(app->pid, m_.clock.now()).memory;
+    const int64_t memory = proc_.look(app->main.pid, m_.clock.now()).memory;
     if (memory <= limit) continue;
     m_.log.warn("App [" + app->spec->name + ":" + std::to_string(id) +
                 "] restarted because it exceeds max_memory_restart (current_memory=" +
@@ -283,12 +336,14 @@ void Supervisor::watch_memory() {
 void Supervisor::on_report(keeper::Report r) {
   using keeper::Kind;
   Instance* app = find(r.id);
-  const bool ours = app != nullptr && app->state.spawn == r.spawn && r.kind != Kind::held;
+  const bool is_other = app != nullptr && app->state.other.role != lifecycle::Other::Role::none &&
+                        app->state.other.spawn == r.spawn;
+  const bool ours = app != nullptr && (app->state.spawn == r.spawn || is_other) && r.kind != Kind::held;
   switch (r.kind) {
     case Kind::spawned:
     case Kind::spawn_pending:
       if (!ours) return unknown_process(r);
-      app->pid = static_cast<int>(r.a);
+      (is_other ? app->other : app->main).pid = static_cast<int>(r.a);
       if (r.kind == Kind::spawned) feed(r.id, lifecycle::Spawned{r.spawn});
       note(*app);
       break;

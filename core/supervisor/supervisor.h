@@ -16,7 +16,9 @@
 #include "core/supervisor/event_bus.h"
 #include "core/supervisor/executor.h"
 #include "core/supervisor/instance.h"
+#include "core/supervisor/rollouts.h"
 #include "core/supervisor/waiters.h"
+#include "core/supervisor/workers.h"
 
 namespace tend::supervisor {
 
@@ -38,6 +40,8 @@ class Supervisor {
   metrics::Usage usage(const Instance& app);
   EventBus& bus() { return bus_; }
   Waiters& waiters() { return waiters_; }
+  Rollouts& rollouts() { return rollouts_; }
+  Workers& workers() { return workers_; }
   const Mechanisms& parts() const { return m_; }
   bool durable() const { return journal_.durable(); }
 
@@ -49,6 +53,8 @@ class Supervisor {
   void start(Instance& app, const Asked& asked);
   void restart(Instance& app, lifecycle::Cause cause, const Asked& asked);
   void stop(Instance& app, const Asked& asked);
+  // A successor first, then the old one goes; an instance that is not online is restarted.
+  void reload(Instance& app, const Asked& asked);
   void remove(Instance& app, const Asked& asked);  // stops it first
   void reset(Instance& app);
   void flush(std::function<void(bool durable)> done);
@@ -68,12 +74,16 @@ class Supervisor {
   void drain();
   void handle(uint32_t id, const lifecycle::Event& event);
   void erase(Instance& app);
+  void place_sides(Instance& app, const lifecycle::State& before);
+  void release_sockets(const Instance& app);
+  Workers::Owner workers_owner();
   void note(const Instance& app);
   Value body(const Instance& app) const;
   void note_wish(const Instance& app);
   void arm_cron(Instance& app);
   void watch_memory();
   uint32_t free_slot(const AppSpec& spec, const std::string& unique_id) const;
+  void resume_other(Instance& app, bool has_process);
   void unknown_process(const keeper::Report& report);
 
   Mechanisms m_;
@@ -81,6 +91,8 @@ class Supervisor {
   journal::SlotTable slots_;
   EventBus bus_;
   Waiters waiters_;
+  Rollouts rollouts_;
+  Workers workers_;
   Executor executor_;
   metrics::ProcTable proc_;
   Table table_;
@@ -93,10 +105,11 @@ class Supervisor {
   uint32_t next_env_ = 0;
 };
 
-// How the journal's ids are divided: instances from 0, wishes and environments above them, one record for the
-// counter.
+// How the journal's ids are divided: instances from 0, wishes, environments and listening sockets above them,
+// one record for the counter.
 inline constexpr uint32_t kWishIds = 0x40000000;
 inline constexpr uint32_t kEnvIds = 0x80000000;
+inline constexpr uint32_t kSocketIds = 0xc0000000;
 inline constexpr uint32_t kCounterId = 0xfffffffe;
 
 // The body of an instance's journal record and back (records.cpp).

@@ -6,11 +6,10 @@
 #include "core/supervisor/policy.h"
 
 namespace tend::supervisor {
-namespace {
 
 using lifecycle::Phase;
 
-std::string how_it_ended(const Instance& app) {
+std::string why_it_failed(const Instance& app) {
   if (!app.error.empty()) return app.error;
   if (app.state.cause == lifecycle::Cause::not_ready) {
     return "not ready within " + show(app.policy.ready);
@@ -21,12 +20,10 @@ std::string how_it_ended(const Instance& app) {
   return "exited with code " + std::to_string(WEXITSTATUS(status)) + " before it was online";
 }
 
-std::string code_of(const Instance& app) {
+std::string failure_code(const Instance& app) {
   if (!app.error.empty()) return "exec";
   return app.state.cause == lifecycle::Cause::not_ready ? "not_ready" : "exited";
 }
-
-}  // namespace
 
 Value outcome(const Instance& app, const std::string& action, bool ok, const std::string& error,
               const std::string& code) {
@@ -35,7 +32,7 @@ Value outcome(const Instance& app, const std::string& action, bool ok, const std
   m.append("name", app.spec->name);
   m.append("action", action);
   m.append("ok", ok);
-  m.append("pid", lifecycle::alive(app.state.phase) ? app.pid : 0);
+  m.append("pid", lifecycle::alive(app.state.phase) ? app.main.pid : 0);
   m.append("status", api::kStatusWords[static_cast<std::size_t>(app.state.phase)]);
   if (!error.empty()) m.append("error", error);
   if (!code.empty()) m.append("code", code);
@@ -83,8 +80,8 @@ void Waiters::look_at(const Instance& app, bool removed, bool stuck) {
 bool Waiters::judge(const Wish& wish, const Instance& app, bool removed, bool stuck, Value& result) {
   const lifecycle::State& s = app.state;
   if (stuck) {
-    result = outcome(app, wish.action, false, "process " + std::to_string(app.pid) + " could not be stopped",
-                     "stuck");
+    result = outcome(app, wish.action, false,
+                     "process " + std::to_string(app.main.pid) + " could not be stopped", "stuck");
     return true;
   }
   if (removed) {
@@ -111,7 +108,7 @@ bool Waiters::judge_running(const Wish& wish, const Instance& app, Value& result
     return true;
   }
   if (s.phase == Phase::launching || s.phase == Phase::stopping) return false;
-  result = outcome(app, wish.action, false, how_it_ended(app), code_of(app));
+  result = outcome(app, wish.action, false, why_it_failed(app), failure_code(app));
   return true;
 }
 

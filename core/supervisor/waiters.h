@@ -30,6 +30,10 @@ struct Wish {
 Value outcome(const Instance& app, const std::string& action, bool ok, const std::string& error = {},
               const std::string& code = {});
 
+// Why the last process of an instance was not what was asked for, and the code of it.
+std::string why_it_failed(const Instance& app);
+std::string failure_code(const Instance& app);
+
 class Waiters {
  public:
   using Done = std::function<void(List outcomes)>;  // in the order of the wishes

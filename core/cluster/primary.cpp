@@ -1,0 +1,292 @@
+#include "core/cluster/primary.h"
+
+#include <cerrno>
+#include <utility>
+
+#include "core/cluster/handoff.h"
+#include "core/cluster/sockets_linux.h"
+
+namespace tend::cluster {
+namespace {
+
+constexpr int kBacklog = 511;                     // Node's default
+constexpr int64_t kFirstFd = 3;                   // of the option `listen`, as LISTEN_FDS counts
+constexpr int64_t kIpv6Only = 1, kReuseAddr = 4;  // flags of libuv's tcp and udp bind
+
+// A number or a word, as Node would put it into a key.
+std::string as_text(const Value& v) {
+  if (v.is_null()) return "null";
+  return v.is<std::string>() ? v.text() : std::to_string(v.integer());
+}
+
+std::string key_of(const Value& f) {
+  return as_text(f.at("address")) + ":" + as_text(f.at("port")) + ":" + as_text(f.at("addressType")) + ":" +
+         as_text(f.at("fd")) + ":" + as_text(f.at("index"));
+}
+
+// protocols.md 2.4: what each form of listen() sends.
+Address address_of(const Value& f) {
+  Address a;
+  const std::string type = as_text(f.at("addressType"));
+  const std::string& text = f.at("address").text();
+  const int64_t flags = f.at("flags").integer();
+  if (type == "-1") {
+    a.transport = Transport::unix_stream;
+    const auto nul = text.find('\0');  // Node makes an abstract name absolute by mistake
+    a.path = nul == std::string::npos ? text : text.substr(nul);
+    if (f.at("readableAll").boolean()) a.mode |= 0444;
+    if (f.at("writableAll").boolean()) a.mode |= 0222;
+    if (a.mode != 0) a.mode |= 0600;
+    return a;
+  }
+  if (type.rfind("udp", 0) == 0) {
+    a.transport = Transport::udp;
+    a.reuse_addr = (flags & kReuseAddr) != 0;
+  }
+  a.host = text;
+  a.port = static_cast<uint16_t>(f.at("port").integer());
+  a.ipv6_only = (flags & kIpv6Only) != 0;
+  return a;
+}
+
+bool valid_port(const Value& f) {
+  const int64_t port = f.at("port").integer();
+  return port >= 0 && port <= 65535;
+}
+
+}  // namespace
+
+Primary::Primary(loop::Loop& loop, Log& log, Store& store, Owner owner)
+    : log_(log),
+      owner_(std::move(owner)),
+      table_(store, log),
+      handoff_(std::make_unique<Handoff>(loop, *this)) {}
+
+Primary::~Primary() = default;
+
+void Primary::join(const Worker& worker, Membership membership) {
+  members_[worker].membership = std::move(membership);
+}
+
+void Primary::adopt(const Worker& worker, Membership membership, bool serving) {
+  Member& member = members_[worker];
+  member.membership = std::move(membership);
+  if (!serving) return;
+  for (Server* server : table_.of(member.membership.group)) {
+    if (server->listening.count(member.membership.slot) == 0) continue;
+    member.servers[server->number] = true;
+    if (server->handed_over()) handoff_->watch(*server);
+  }
+}
+
+void Primary::message(const Worker& worker, const Value& frame) {
+  const auto found = members_.find(worker);
+  if (found == members_.end()) return;
+  Member& member = found->second;
+  const std::string& act = frame.at("act").text();
+  if (!frame.at("ack").is_null()) {
+    handoff_->answered(frame.at("ack").integer(), frame.at("accepted").boolean());
+  } else if (act == "online") {
+    owner_.online(worker);
+  } else if (act == "queryServer") {
+    query(worker, member, frame);
+  } else if (act == "listening") {
+    began(worker, member, frame);
+  } else if (act == "close") {
+    closed(worker, member, frame);
+  } else if (act == "exitedAfterDisconnect") {
+    // The app takes its leave by itself; without the answer it would wait for ever (protocols.md 2.3).
+    retire(worker);
+    owner_.send(worker, Map{{"cmd", "NODE_CLUSTER"}, {"ack", frame.at("seq")}, {"seq", seq_++}}, -1);
+  }
+}
+
+void Primary::query(const Worker& worker, Member& member, const Value& frame) {
+  if (member.retired) return;
+  const std::string key = key_of(frame);
+  auto server = server_for(member, frame, key);
+  if (!server) {
+    log_.warn(member.membership.group + ": " + server.error().message);
+    return refuse(worker, frame, key, server.error().code > 0 ? server.error().code : EINVAL);
+  }
+  member.servers.try_emplace((*server)->number, false);
+  answer(worker, frame, **server, member.membership.slot);
+}
+
+Result<Server*> Primary::server_for(const Member& member, const Value& frame, const std::string& key) {
+  const Membership& m = member.membership;
+  if (const int64_t fd = frame.at("fd").integer(-1); fd >= 0) {
+    // listen({fd: 3}) in a worker means the primary's third descriptor: here, the first of the option
+    // `listen`.
+    if (Server* known = table_.find(m.group, "listen:" + std::to_string(fd - kFirstFd))) return known;
+    return fail_errno("listen({fd: " + std::to_string(fd) + "})", EBADF);
+  }
+  if (Server* known = table_.find(m.group, key)) return known;
+  if (as_text(frame.at("addressType")) != "-1" && !valid_port(frame))
+    return fail_errno("listen on " + key, EINVAL);
+  Server wanted;
+  wanted.group = m.group;
+  wanted.key = key;
+  wanted.address = address_of(frame);
+  wanted.balance = m.balance;
+  const int64_t backlog = frame.at("backlog").integer();
+  wanted.backlog = backlog > 0 && backlog < 65536 ? static_cast<int>(backlog) : kBacklog;
+  wanted.data = frame.at("data");
+  auto opened = table_.open(std::move(wanted), m.slots);
+  if (opened && (*opened)->handed_over()) handoff_->watch(**opened);
+  return opened;
+}
+
+void Primary::answer(const Worker& worker, const Value& frame, Server& server, uint32_t slot) {
+  Map reply{{"cmd", "NODE_CLUSTER"},
+            {"ack", frame.at("seq")},
+            {"key", server.key},
+            {"data", server.data},
+            {"seq", seq_++}};
+  if (server.handed_over()) {
+    reply.append("errno", Value());
+    if (server.address.transport == Transport::tcp) {
+      if (const auto at = bound_address(server.members.front().get())) {
+        reply.append("sockname", Map{{"address", at->host},
+                                     {"family", at->host.find(':') == std::string::npos ? "IPv4" : "IPv6"},
+                                     {"port", int64_t{at->port}}});
+      }
+    }
+    owner_.send(worker, reply, -1);
+    return;
+  }
+  const auto socket = table_.member(server, slot);
+  if (!socket) return refuse(worker, frame, server.key, socket.error().code);
+  reply.append("errno", 0);
+  const bool udp = server.address.transport == Transport::udp;
+  owner_.send(
+      worker,
+      Map{{"cmd", "NODE_HANDLE"}, {"type", udp ? "dgram.Native" : "net.Native"}, {"msg", std::move(reply)}},
+      *socket);
+}
+
+void Primary::refuse(const Worker& worker, const Value& frame, const std::string& key, int code) {
+  owner_.send(worker,
+              Map{{"cmd", "NODE_CLUSTER"},
+                  {"ack", frame.at("seq")},
+                  {"errno", -code},
+                  {"key", key},
+                  {"data", frame.at("data")},
+                  {"seq", seq_++}},
+              -1);
+}
+
+// The frame repeats the query with the port that it really is, so a query for port 0 is known by all but the
+// port.
+void Primary::began(const Worker& worker, Member& member, const Value& frame) {
+  for (auto& [number, accepting] : member.servers) {
+    Server* server = table_.find(number);
+    if (server == nullptr || accepting) continue;
+    const Address at = address_of(frame);
+    const bool any_port = server->address.port == 0 && server->address.transport == at.transport &&
+                          server->address.host == at.host;
+    const bool given = server->key == "listen:" + std::to_string(frame.at("fd").integer(-1) - kFirstFd);
+    if (server->key != key_of(frame) && !given && !any_port) continue;
+    accepting = true;
+    if (!member.retired) table_.set_listening(*server, member.membership.slot, true);
+    if (server->handed_over()) handoff_->watch(*server);
+    break;
+  }
+  owner_.listening(worker);
+}
+
+void Primary::accepts(const Worker& worker, uint32_t number) {
+  const auto found = members_.find(worker);
+  Server* server = table_.find(number);
+  if (found == members_.end() || server == nullptr || found->second.retired) return;
+  found->second.servers[number] = true;
+  table_.set_listening(*server, found->second.membership.slot, true);
+}
+
+void Primary::closed(const Worker& worker, Member& member, const Value& frame) {
+  const std::string& key = frame.at("key").text();
+  Server* server = table_.find(member.membership.group, key);
+  if (server == nullptr || member.servers.count(server->number) == 0) return;
+  stop_accepting(worker, member, server->number);
+  member.servers.erase(server->number);
+  for (const auto& [other, m] : members_) {
+    if (m.servers.count(server->number) != 0) return;
+  }
+  const bool by_option = server->key.rfind("listen:", 0) == 0;
+  if (by_option || member.retired || !owner_.may_close(worker)) return;
+  handoff_->forget(server->number);
+  table_.close(*server);
+}
+
+bool Primary::another_accepts(const Worker& worker, const Member& member, uint32_t server) const {
+  for (const auto& [other, m] : members_) {
+    if (other == worker || m.retired || m.membership.group != member.membership.group ||
+        m.membership.slot != member.membership.slot)
+      continue;
+    if (const auto at = m.servers.find(server); at != m.servers.end() && at->second) return true;
+  }
+  return false;
+}
+
+void Primary::stop_accepting(const Worker& worker, Member& member, uint32_t number) {
+  Server* server = table_.find(number);
+  if (server != nullptr && !another_accepts(worker, member, number))
+    table_.set_listening(*server, member.membership.slot, false);
+}
+
+void Primary::disconnect(const Worker& worker) {
+  retire(worker);
+  owner_.send(worker, Map{{"cmd", "NODE_CLUSTER"}, {"act", "disconnect"}, {"seq", seq_++}}, -1);
+}
+
+void Primary::retire(const Worker& worker) {
+  const auto found = members_.find(worker);
+  if (found == members_.end() || found->second.retired) return;
+  found->second.retired = true;
+  for (const auto& [number, accepts] : found->second.servers) stop_accepting(worker, found->second, number);
+}
+
+void Primary::leave(const Worker& worker) {
+  const auto found = members_.find(worker);
+  if (found == members_.end()) return;
+  for (const auto& [number, accepts] : found->second.servers) stop_accepting(worker, found->second, number);
+  members_.erase(found);
+  handoff_->lost(worker);
+}
+
+void Primary::release(std::string_view group) {
+  for (const Server* server : table_.of(group)) {
+    handoff_->forget(server->number);
+    for (auto& [worker, member] : members_) member.servers.erase(server->number);
+  }
+  table_.close_group(group);
+}
+
+void Primary::shrink(std::string_view group, uint32_t first) {
+  for (Server* server : table_.of(group)) {
+    for (auto it = server->listening.lower_bound(first); it != server->listening.end();) {
+      const uint32_t slot = *it++;
+      table_.set_listening(*server, slot, false);
+    }
+  }
+}
+
+bool Primary::covers(const Worker& worker, const Worker& old) const {
+  const auto fresh = members_.find(worker);
+  const auto known = members_.find(old);
+  if (fresh == members_.end()) return false;
+  if (known == members_.end()) return true;
+  for (const auto& [number, accepts] : known->second.servers) {
+    if (!accepts) continue;
+    const auto at = fresh->second.servers.find(number);
+    if (at == fresh->second.servers.end() || !at->second) return false;
+  }
+  return true;
+}
+
+int64_t Primary::passed(const Worker& worker) const {
+  const auto found = members_.find(worker);
+  return found == members_.end() ? 0 : found->second.passed;
+}
+
+}  // namespace tend::cluster

@@ -1,0 +1,103 @@
+// Node's cluster protocol, the primary's side (protocols.md 2): answers what workers ask on their channels
+// with sockets of the server table. Knows workers, not processes: who they are and how to reach them is the
+// owner's.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/log.h"
+#include "core/cluster/server_table.h"
+#include "core/loop/loop.h"
+#include "core/model/value.h"
+
+namespace tend::cluster {
+
+struct Worker {  // one process
+  uint32_t id = 0;
+  uint32_t spawn = 0;
+  friend auto operator<=>(const Worker&, const Worker&) = default;
+};
+
+struct Membership {
+  std::string group;  // the app: workers of one group share sockets
+  uint32_t slot = 0;
+  uint32_t slots = 1;  // how many the app has now
+  Balance balance = Balance::reuseport;
+};
+
+class Handoff;
+
+class Primary {
+ public:
+  struct Owner {
+    // One line on the worker's channel; with fd >= 0 (borrowed) riding on it. False: it cannot be reached.
+    std::function<bool(const Worker&, const Value&, int fd)> send;
+    std::function<void(const Worker&)> online;     // its first frame
+    std::function<void(const Worker&)> listening;  // it accepts on one more server
+    // May a server close that its last worker closed by itself? Not while that worker is being stopped.
+    std::function<bool(const Worker&)> may_close;
+  };
+  Primary(loop::Loop& loop, Log& log, Store& store, Owner owner);
+  ~Primary();
+  Primary(const Primary&) = delete;
+  Primary& operator=(const Primary&) = delete;
+
+  ServerTable& servers() { return table_; }
+
+  void join(const Worker& worker, Membership membership);
+  // A worker of a predecessor that lives; after servers().settle(). `serving`: it was online.
+  void adopt(const Worker& worker, Membership membership, bool serving);
+  void message(const Worker& worker, const Value& frame);  // `cmd` is NODE_CLUSTER
+  // A process that was given the socket itself (option `listen`) accepts on it from now on.
+  void accepts(const Worker& worker, uint32_t server);
+  // Its server.close() and process.disconnect() in order: the drain of a worker begins (protocols.md 2.6).
+  void disconnect(const Worker& worker);
+  // No new connections, no more answers.
+  void retire(const Worker& worker);
+  // The process is gone. What was on its way to it goes to others.
+  void leave(const Worker& worker);
+  // The app accepts no more: its sockets close.
+  void release(std::string_view group);
+
+  // Does `worker` accept on everything that `old` has open? True when that is nothing.
+  bool covers(const Worker& worker, const Worker& old) const;
+  // Slots from `first` on are no more.
+  void shrink(std::string_view group, uint32_t first);
+  // connections that rr and least passed to this worker and that it has not closed, for tests and listings
+  int64_t passed(const Worker& worker) const;
+
+ private:
+  friend class Handoff;
+  struct Member {
+    Membership membership;
+    std::map<uint32_t, bool> servers;  // by number; true: it accepts
+    bool retired = false;
+    int64_t open = 0;    // connections passed to it, less those it reported closed
+    int64_t passed = 0;  // in all
+  };
+  void query(const Worker& worker, Member& member, const Value& frame);
+  Result<Server*> server_for(const Member& member, const Value& frame, const std::string& key);
+  void answer(const Worker& worker, const Value& frame, Server& server, uint32_t slot);
+  void refuse(const Worker& worker, const Value& frame, const std::string& key, int code);
+  void began(const Worker& worker, Member& member, const Value& frame);
+  void closed(const Worker& worker, Member& member, const Value& frame);
+  void stop_accepting(const Worker& worker, Member& member, uint32_t server);
+  bool another_accepts(const Worker& worker, const Member& member, uint32_t server) const;
+
+  Log& log_;
+  Owner owner_;
+  ServerTable table_;
+  std::map<Worker, Member> members_;
+  std::unique_ptr<Handoff> handoff_;
+  int64_t seq_ = 0;
+};
+
+}  // namespace tend::cluster

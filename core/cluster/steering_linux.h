@@ -1,0 +1,21 @@
+// Which sockets of a reuseport group get new connections, by a classic BPF program that the kernel runs for
+// each (protocols.md 3.3, settled 36 and 37). It goes on without this process.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "core/base/result.h"
+
+namespace tend::cluster {
+
+enum class Spread : uint8_t {
+  random,   // evenly
+  by_peer,  // one peer address always reaches the same socket, as long as that one is a member
+};
+
+// `members`: indexes into the group, ascending, 1 to 128 of them; `slots`: how many sockets the group has.
+// Error: the kernel refuses. What is queued on a socket stays there.
+Status steer(int any_member, Spread spread, std::span<const uint32_t> members, uint32_t slots);
+
+}  // namespace tend::cluster

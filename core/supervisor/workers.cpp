@@ -1,0 +1,158 @@
+#include "core/supervisor/workers.h"
+
+#include "core/cluster/sockets_linux.h"
+#include "core/supervisor/spawn_plan.h"
+
+namespace tend::supervisor {
+namespace {
+
+constexpr int kBacklog = 511;
+
+ipc::NodeChannel* channel_of(Instance& app, uint32_t spawn) {
+  if (spawn == app.state.spawn) return app.main.channel.get();
+  return spawn == app.state.other.spawn ? app.other.channel.get() : nullptr;
+}
+
+}  // namespace
+
+bool is_worker(const AppSpec& spec) { return spec.exec_mode == "cluster" && speaks_node_channel(spec); }
+
+bool reloads_without_gap(const AppSpec& spec) { return is_worker(spec) || !spec.listen.empty(); }
+
+std::string group_of(const AppSpec& spec) { return spec.name_space + "/" + spec.name; }
+
+Workers::Workers(loop::Loop& loop, Log& log, keeper::Client& keeper, Owner owner)
+    : log_(log),
+      keeper_(keeper),
+      owner_(std::move(owner)),
+      primary_(loop, log, *this,
+               {[this](const cluster::Worker& w, const Value& m, int fd) { return send(w, m, fd); },
+                [this](const cluster::Worker& w) {
+                  if (Instance* app = owner_.find(w.id)) {
+                    (w.spawn == app->state.spawn ? app->main : app->other).reported = true;
+                    judge_ready(w.id, w.spawn);
+                  }
+                },
+                [this](const cluster::Worker& w) { judge_ready(w.id, w.spawn); },
+                [this](const cluster::Worker& w) {
+                  const Instance* app = owner_.find(w.id);
+                  return app != nullptr && app->state.spawn == w.spawn &&
+                         app->state.phase == lifecycle::Phase::online;
+                }}) {}
+
+void Workers::hold(std::string_view name, int fd) {
+  if (auto kept = keeper_.hold(name, fd); !kept) log_.error(kept.error().message);
+}
+void Workers::drop(std::string_view name) { keeper_.drop(name); }
+void Workers::note(uint32_t server, Value body) { owner_.note(server, std::move(body)); }
+
+bool Workers::send(const cluster::Worker& worker, const Value& message, int fd) {
+  Instance* app = owner_.find(worker.id);
+  ipc::NodeChannel* channel = app == nullptr ? nullptr : channel_of(*app, worker.spawn);
+  return channel != nullptr && (fd < 0 ? channel->send(message) : channel->send(message, fd));
+}
+
+cluster::Membership Workers::membership(const Instance& app) const {
+  const std::string group = group_of(*app.spec);
+  const auto balance = cluster::balance_of(app.spec->balance);
+  return {group, app.slot, owner_.count(group), balance ? *balance : cluster::Balance::reuseport};
+}
+
+void Workers::adopt(const Instance& app, uint32_t spawn) {
+  if (!is_worker(*app.spec) && app.spec->listen.empty()) return;
+  const bool serving = spawn != app.state.spawn || app.state.phase == lifecycle::Phase::online;
+  primary_.adopt({app.id, spawn}, membership(app), serving);
+}
+
+Result<std::vector<int>> Workers::sockets(const Instance& app) {
+  std::vector<int> found;
+  const cluster::Membership member = membership(app);
+  for (std::size_t i = 0; i < app.spec->listen.size(); ++i) {
+    const std::string key = "listen:" + std::to_string(i);
+    auto address = cluster::parse_listen(app.spec->listen[i]);
+    if (!address) return tl::unexpected(address.error());
+    cluster::Server* server = primary_.servers().find(member.group, key);
+    if (server != nullptr && !(server->address == *address)) {  // the file says otherwise now
+      primary_.servers().close(*server);
+      server = nullptr;
+    }
+    if (server == nullptr) {
+      cluster::Server wanted;
+      wanted.group = member.group;
+      wanted.key = key;
+      wanted.address = *address;
+      // To accept and pass on needs a channel that takes connections.
+      const bool handed = member.balance == cluster::Balance::rr || member.balance == cluster::Balance::least;
+      wanted.balance = handed && !is_worker(*app.spec) ? cluster::Balance::reuseport : member.balance;
+      wanted.backlog = kBacklog;
+      if (auto gone = cluster::remove_stale(*address); !gone && gone.error().code != ENOENT)
+        return tl::unexpected(gone.error());
+      auto opened = primary_.servers().open(std::move(wanted), member.slots);
+      if (!opened) return tl::unexpected(opened.error());
+      server = *opened;
+    }
+    auto socket = primary_.servers().member(*server, app.slot);
+    if (!socket) return tl::unexpected(socket.error());
+    found.push_back(*socket);
+  }
+  return found;
+}
+
+void Workers::joined(const Instance& app, uint32_t spawn) {
+  if (is_worker(*app.spec) || !app.spec->listen.empty()) primary_.join({app.id, spawn}, membership(app));
+}
+
+void Workers::message(uint32_t id, uint32_t spawn, const Value& message) {
+  Instance* app = owner_.find(id);
+  if (app == nullptr) return;
+  const std::string& cmd = message.at("cmd").text();
+  if (cmd == "NODE_CLUSTER") return primary_.message({id, spawn}, message);
+  if (cmd == "NODE_TEND_DRAINED") return owner_.feed(id, lifecycle::Drained{spawn});
+  if (cmd.rfind("NODE_", 0) == 0) return;
+  if (message.text() == "ready") {
+    (spawn == app->state.spawn ? app->main : app->other).ready = true;
+    judge_ready(id, spawn);
+  }
+  owner_.message(*app, message);
+}
+
+// settled 23: the message if wait_ready; a successor also on all that its predecessor listens on.
+void Workers::judge_ready(uint32_t id, uint32_t spawn) {
+  const Instance* app = owner_.find(id);
+  if (app == nullptr || spawn != app->state.spawn || app->state.phase != lifecycle::Phase::launching) return;
+  const AppSpec& spec = *app->spec;
+  if (is_worker(spec) && !app->main.reported) return;
+  if (spec.wait_ready && !app->main.ready) return;
+  if (!spec.wait_ready && !is_worker(spec)) return;  // Spawned says it
+  const bool replaces = app->state.other.role == lifecycle::Other::Role::serving;
+  if (replaces && is_worker(spec) && !primary_.covers({id, spawn}, {id, app->state.other.spawn})) return;
+  owner_.feed(id, lifecycle::Ready{spawn});
+}
+
+void Workers::became_online(const Instance& app) {
+  if (is_worker(*app.spec)) return;  // it says itself what it accepts on
+  for (std::size_t i = 0; i < app.spec->listen.size(); ++i) {
+    if (const auto* server = primary_.servers().find(group_of(*app.spec), "listen:" + std::to_string(i)))
+      primary_.accepts({app.id, app.state.spawn}, server->number);
+  }
+}
+
+bool Workers::say(Instance& app, uint32_t spawn, const Value& message) {
+  ipc::NodeChannel* channel = channel_of(app, spawn);
+  return channel != nullptr && channel->send(message);
+}
+
+void Workers::drain(Instance& app, uint32_t spawn) {
+  ipc::NodeChannel* channel = channel_of(app, spawn);
+  if (app.spec->shutdown_with_message) say(app, spawn, "shutdown");
+  if (is_worker(*app.spec)) return primary_.disconnect({app.id, spawn});
+  primary_.retire({app.id, spawn});
+  if (channel != nullptr && channel->send(Map{{"cmd", "NODE_TEND_DRAIN"}})) return;
+  owner_.feed(app.id, lifecycle::Drained{spawn});
+}
+
+void Workers::retire(const Instance& app, uint32_t spawn) { primary_.retire({app.id, spawn}); }
+
+void Workers::ended(const Instance& app, uint32_t spawn) { primary_.leave({app.id, spawn}); }
+
+}  // namespace tend::supervisor

@@ -1,0 +1,72 @@
+// Clustering seen from the instances: which of them are workers, what sockets they get, when one is ready,
+// how one takes its leave. The protocol and the sockets are core/cluster's.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/cluster/primary.h"
+#include "core/keeper/client.h"
+#include "core/lifecycle/instance_machine.h"
+#include "core/supervisor/instance.h"
+
+namespace tend::supervisor {
+
+// Whether Node's cluster protocol is spoken with it: mode cluster, and a Node that can (settled 30).
+bool is_worker(const AppSpec& spec);
+// Whether a successor can run beside the old process, on the same sockets.
+bool reloads_without_gap(const AppSpec& spec);
+// The instances that share sockets.
+std::string group_of(const AppSpec& spec);
+
+class Workers final : private cluster::Store {
+ public:
+  struct Owner {
+    std::function<void(uint32_t id, const lifecycle::Event&)> feed;
+    std::function<Instance*(uint32_t id)> find;
+    std::function<uint32_t(const std::string& group)> count;         // instances of it
+    std::function<void(uint32_t server, Value body)> note;           // durably; null: forget
+    std::function<void(const Instance& app, const Value&)> message;  // what the app said to its manager
+  };
+  Workers(loop::Loop& loop, Log& log, keeper::Client& keeper, Owner owner);
+
+  // What a predecessor left: sockets and what is known of them, then settle(), then each living process.
+  void give_back(uint32_t server, const Value& body) { primary_.servers().give_back(server, body); }
+  void give_back(std::string_view name, UniqueFd fd) { primary_.servers().give_back(name, std::move(fd)); }
+  void settle() { primary_.servers().settle(); }
+  void adopt(const Instance& app, uint32_t spawn);
+
+  // The sockets of the option `listen` for one process (borrowed), bound at the first call; in the option's
+  // order. Error: an address is refused or cannot be bound.
+  Result<std::vector<int>> sockets(const Instance& app);
+  void joined(const Instance& app, uint32_t spawn);
+  // A line of the app's channel.
+  void message(uint32_t id, uint32_t spawn, const Value& message);
+  void became_online(const Instance& app);
+  // A user's message on the channel. False: there is none, or it cannot be written.
+  bool say(Instance& app, uint32_t spawn, const Value& message);
+  // Asks a replaced process to finish. What cannot be asked is reported as drained at once.
+  void drain(Instance& app, uint32_t spawn);
+  void retire(const Instance& app, uint32_t spawn);  // no new connections
+  void ended(const Instance& app, uint32_t spawn);
+  // No instance of its app runs or will: the sockets close.
+  void release(const AppSpec& spec) { primary_.release(group_of(spec)); }
+  void shrink(const AppSpec& spec, uint32_t first) { primary_.shrink(group_of(spec), first); }
+
+ private:
+  void hold(std::string_view name, int fd) override;
+  void drop(std::string_view name) override;
+  void note(uint32_t server, Value body) override;
+  cluster::Membership membership(const Instance& app) const;
+  void judge_ready(uint32_t id, uint32_t spawn);
+  bool send(const cluster::Worker& worker, const Value& message, int fd);
+
+  Log& log_;
+  keeper::Client& keeper_;
+  Owner owner_;
+  cluster::Primary primary_;
+};
+
+}  // namespace tend::supervisor
