@@ -15,6 +15,7 @@ struct Home {
   std::string journal() const { return dir + "/journal"; }
   std::string dump() const { return dir + (pm2 ? "/dump.pm2" : "/dump.json"); }
   std::string logs() const { return dir + "/logs"; }
+  std::string preload() const { return dir + "/run/preload.js"; }
   std::string pids() const { return dir + "/pids"; }
 };
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/base/text.h"
+#include "core/cluster/node_preload.h"
 #include "core/config/config.h"
 #include "core/supervisor/workers.h"
 
@@ -82,6 +83,28 @@ std::string with_descriptors(std::string arg, std::size_t sockets) {
   return arg;
 }
 
+bool drains(const AppSpec& spec) {
+  return speaks_node_channel(spec) && (is_worker(spec) || !spec.listen.empty());
+}
+
+// For the preload: how long idle connections are left open, and when what does not end by itself is closed:
+// before the stop signal comes.
+std::string drain_setting(const AppSpec& spec) {
+  const int64_t limit = spec.drain_timeout.n;
+  return std::to_string(std::min<int64_t>(2000, limit / 2)) + ":" +
+         std::to_string(limit - std::min<int64_t>(500, limit / 4));
+}
+
+// What lets Node's servers drain: a file of the daemon's, or, for a user who cannot read that, an argument.
+// An app runs without it too, and loses a request now and then when it is replaced.
+void add_preload(const PlanInput& in, std::vector<std::string>& argv) {
+  if (in.identity.uid >= 0 && static_cast<uid_t>(in.identity.uid) != geteuid()) {
+    argv.push_back(cluster::preload_argument());
+  } else if (cluster::write_preload(in.home.preload())) {
+    argv.insert(argv.end(), {"-r", in.home.preload()});
+  }
+}
+
 void add_own(Env& env, const PlanInput& in) {
   const AppSpec& spec = *in.spec;
   const std::string id = std::to_string(in.id);
@@ -112,6 +135,7 @@ void add_own(Env& env, const PlanInput& in) {
   if (speaks_node_channel(spec)) {
     put(env, "NODE_CHANNEL_FD", std::to_string(kFirstFd + sockets));
     put(env, "NODE_CHANNEL_SERIALIZATION_MODE", "json");
+    if (drains(spec)) put(env, "TEND_DRAIN", drain_setting(spec));
     if (is_worker(spec)) put(env, "NODE_UNIQUE_ID", std::to_string(worker_id(in.id, in.spawn)));
   }
 }
@@ -126,7 +150,7 @@ PlanInput plan_input(const Home& home, const Instance& app) {
 bool plan_reads_files(const AppSpec& spec) {
   const bool searched =
       !spec.interpreter.empty() && spec.interpreter != "none" && spec.interpreter.front() != '/';
-  return searched || !spec.env_file.empty();
+  return searched || !spec.env_file.empty() || drains(spec);
 }
 
 bool speaks_node_channel(const AppSpec& spec) { return base_name(spec.interpreter) == "node"; }
@@ -174,6 +198,7 @@ Result<keeper::SpawnRequest> plan(const PlanInput& in) {
     if (!program) return tl::unexpected(program.error());
     r.path = *program;
     r.argv.push_back(spec.interpreter);
+    if (drains(spec)) add_preload(in, r.argv);
     r.argv.insert(r.argv.end(), spec.node_args.begin(), spec.node_args.end());
     r.argv.push_back(spec.script);
   }

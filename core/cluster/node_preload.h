@@ -1,0 +1,18 @@
+// The script that Node apps of tend load first (node_preload.js): their servers drain when they are closed
+// (protocols.md 4.3). Its setting is the variable TEND_DRAIN, "<grace ms>:<limit ms>".
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "core/base/result.h"
+
+namespace tend::cluster {
+
+std::string_view node_preload();
+// The script at `path`, written if it is not there as it should be (0600, folder 0700). Blocks: on the pool.
+Status write_preload(const std::string& path);
+// The same as an argument of node, for an app whose user cannot read the file (Node 18.18 on).
+std::string preload_argument();
+
+}  // namespace tend::cluster

@@ -1,0 +1,103 @@
+'use strict';
+// Loaded by tend before a Node app (node -r): lets its servers finish what they have when they are closed.
+// Node itself resets keep-alive connections that are idle at that moment, and with them requests on their way, and
+// goes on promising keep-alive on the others. Here a closing server answers `Connection: close`, waits a while for
+// requests under way, and only then closes what is idle. It leaves no trace in what the app can see: no variable,
+// no argument, no handle, no listener for messages.
+(() => {
+  const settings = process.env.TEND_DRAIN;
+  delete process.env.TEND_DRAIN;
+  const args = process.execArgv;
+  const file = typeof __filename === 'string' ? __filename : '';
+  const own = args.findIndex((a) => (file && a === file) || a.startsWith('--import=data:text/javascript;tend'));
+  if (own >= 0) file ? args.splice(own - 1, 2) : args.splice(own, 1);  // -r FILE, or one word
+  delete require.cache[file];
+  if (!settings) return;  // a thread, or a child of the app
+
+  const [grace, limit] = settings.split(':').map(Number);  // ms: for idle connections; for upgraded ones
+  const channels = require('diagnostics_channel');
+  const net = require('net');
+  const known = new WeakMap();  // server -> what is open on it
+
+  function track(server) {
+    let open = known.get(server);
+    if (open) return open;
+    open = { responses: new Set(), sockets: new Set(), sessions: new Set(), purgeAt: 256, draining: false };
+    known.set(server, open);
+    const http1 = typeof server.closeIdleConnections === 'function';
+    const http2 = /^Http2/.test(server.constructor && server.constructor.name);
+    if (http2) server.prependListener('session', (session) => keep(open.sessions, session));
+    if (http1 && server.listenerCount('upgrade') > 0) {
+      server.prependListener('upgrade', (request, socket) => {
+        if (/websocket/i.test(request.headers.upgrade)) keep(open.sockets, socket);
+      });
+    }
+    if ((http1 || http2) && !Object.hasOwn(server, 'close')) {
+      const close = http1 ? net.Server.prototype.close : server.close;
+      Object.defineProperty(server, 'close', {
+        configurable: true, enumerable: false, writable: true,
+        value: function (callback) {
+          if (!open.draining) drain(server, open, http1);
+          return close.call(this, callback);
+        },
+      });
+    }
+    return open;
+  }
+
+  function keep(set, emitter) {
+    set.add(emitter);
+    emitter.once('close', () => set.delete(emitter));
+  }
+
+  function drain(server, open, http1) {
+    open.draining = true;
+    for (const response of open.responses) if (!response.headersSent) response.shouldKeepAlive = false;
+    for (const session of open.sessions) session.close();  // GOAWAY; streams under way end by themselves
+    const timers = [];
+    if (http1) {
+      timers.push(setTimeout(() => {
+        server.closeIdleConnections();
+        timers.push(setInterval(() => server.closeIdleConnections(), 50).unref());
+      }, grace).unref());
+    }
+    timers.push(setTimeout(() => {
+      for (const socket of open.sockets) {
+        if (!socket.destroyed) socket.end(Buffer.from([0x88, 0x02, 0x03, 0xe9]));  // 1001: going away
+      }
+      for (const session of open.sessions) session.destroy();
+    }, limit).unref());
+    server.once('close', () => timers.forEach(clearTimeout));
+  }
+
+  channels.channel('net.server.socket').subscribe(({ socket }) => {
+    if (socket && socket.server) track(socket.server);
+  });
+  channels.channel('http.server.request.start').subscribe(({ server, response }) => {
+    const open = track(server);
+    if (open.draining || !server.listening) response.shouldKeepAlive = false;
+    open.responses.add(response);
+    if (open.responses.size < open.purgeAt) return;
+    for (const r of open.responses) if (!r.socket || r.socket.destroyed) open.responses.delete(r);
+    open.purgeAt = Math.max(256, 2 * open.responses.size);
+  });
+  channels.channel('http.server.response.finish').subscribe(({ server, response }) => {
+    const open = known.get(server);
+    if (open) open.responses.delete(response);
+  });
+
+  // Outside of Node's cluster nobody closes the servers of a process that is being replaced.
+  if (process.channel && !process.env.NODE_UNIQUE_ID) {
+    process.on('internalMessage', (message) => {
+      if (!message || message.cmd !== 'NODE_TEND_DRAIN') return;
+      const servers = process._getActiveHandles().filter((h) => h instanceof net.Server);
+      let left = servers.length;
+      const done = () => left-- <= 1 && process.connected && process.send({ cmd: 'NODE_TEND_DRAINED' });
+      if (left === 0) done();
+      for (const server of servers) {
+        track(server);
+        server.close(done);
+      }
+    });
+  }
+})();
