@@ -1,0 +1,304 @@
+"""Clustered apps: unmodified Node servers on all cores, replaced and crashed under load."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+import unittest
+import urllib.request
+from collections import Counter
+
+from harness import ROOT, TendTest, alive, free_port, limit, port_is_free, wait_for
+
+FIXTURES = ROOT / "tests/fixtures/cluster"
+SECONDS = 4
+
+
+def get(port, path="/", host="127.0.0.1"):
+    with urllib.request.urlopen(f"http://{host}:{port}{path}", timeout=limit(10)) as answer:
+        return answer.read().decode()
+
+
+class ClusterTest(TendTest):
+    def setUp(self):
+        super().setUp()
+        self.need("node")
+        self.port = free_port()
+        for name in ("server.js", "activated.py"):
+            shutil.copy(FIXTURES / name, self.tend.work)
+
+    def start(self, count=4, *words, script="server.js", **env):
+        self.tend.ok("start", script, "--name", "api", "-i", count, *words,
+                     env={"PORT": str(self.port), **{k: str(v) for k, v in env.items()}})
+        self.serving()
+
+    def serving(self, port=None):
+        def asked():
+            try:
+                return get(port or self.port)
+            except OSError:
+                return None
+        return wait_for(asked, what="an answer")
+
+    def pids(self):
+        return sorted(r["pid"] for r in self.tend.jlist())
+
+    def load(self, mode, seconds=SECONDS, clients=20):
+        return subprocess.Popen(["node", str(FIXTURES / "load.js"), f"http://127.0.0.1:{self.port}", str(clients),
+                                 str(seconds), mode], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def found(self, load):
+        out, err = load.communicate(timeout=limit(60))
+        self.assertEqual(err, "")
+        found = json.loads(out)
+        self.assertGreater(found["ok"], 50, found)
+        return found
+
+
+class Serving(ClusterTest):
+    def test_each_worker_answers_and_has_its_number(self):
+        self.start(4)
+        answers = Counter()
+        def all_answer():
+            answers[get(self.port)] += 1
+            return len(answers) == 4
+        wait_for(all_answer, what="answers of four workers")
+        self.assertEqual(sorted(int(a.split()[0]) for a in answers), self.pids())
+        self.assertEqual(sorted(a.split()[1] for a in answers), ["0", "1", "2", "3"])
+        self.assertEqual({r["pm2_env"]["exec_mode"] for r in self.tend.jlist()}, {"cluster_mode"})
+
+    def test_every_policy_serves(self):
+        for policy in ("shared", "rr", "least", "sticky"):
+            with self.subTest(policy):
+                self.port = free_port()
+                self.start(2, "--balance", policy)
+                self.assertIn(int(get(self.port).split()[0]), self.pids())
+                if policy in ("rr", "least"):
+                    count = Counter(get(self.port) for _ in range(40))
+                    self.assertEqual(sorted(count.values()), [20, 20], count)
+                self.tend.ok("delete", "api")
+
+    def test_the_port_is_free_when_stop_returns(self):
+        self.start(2)
+        self.tend.ok("stop", "api")
+        self.assertTrue(port_is_free(self.port))
+        self.tend.ok("start", "api")
+        self.serving()
+
+    def test_a_taken_port_is_the_apps_own_error(self):
+        self.start(1)
+        done = self.tend.run("start", "server.js", "--name", "second", "-i", "2", "--no-autorestart",
+                             env={"PORT": str(self.port)})
+        self.assertEqual(done.returncode, 0, done.stderr)
+        wait_for(lambda: all(r["pm2_env"]["status"] == "stopped" for r in self.tend.jlist() if r["name"] == "second"),
+                 what="the second app to give up")
+        self.assertIn("EADDRINUSE", self.tend.read(self.tend.home / "logs/second-error-1.log"))
+        self.assertEqual(int(get(self.port).split()[0]), self.tend.app("api")["pid"])
+
+    def test_two_ports_port_zero_and_a_unix_socket(self):
+        self.tend.script("many.js", """
+const http = require('http'), fs = require('fs');
+const answer = (q, r) => r.end(String(process.pid));
+const a = http.createServer(answer).listen(+process.env.PORT, '127.0.0.1');
+const b = http.createServer(answer).listen(0, () => {
+  fs.writeFileSync('port' + process.env.NODE_APP_INSTANCE, String(b.address().port));
+  http.createServer(answer).listen('s.sock', () => fs.writeFileSync('up' + process.env.NODE_APP_INSTANCE, ''));
+});
+""")
+        self.start(2, script="many.js")
+        wait_for(lambda: all((self.tend.work / f"up{n}").exists() for n in (0, 1)), what="both to listen")
+        ports = {self.tend.read(f"port{n}") for n in (0, 1)}
+        self.assertEqual(len(ports), 1, "workers share the port that 0 became")
+        self.assertIn(int(get(ports.pop())), self.pids())
+        done = subprocess.run(["curl", "-s", "--unix-socket", self.tend.work / "s.sock", "http://x/"],
+                              capture_output=True, text=True, check=True)
+        self.assertIn(int(done.stdout), self.pids())
+
+    def test_udp(self):
+        self.tend.script("udp.js", """
+const s = require('dgram').createSocket('udp4');
+s.on('message', (m, from) => s.send(String(process.pid), from.port, from.address));
+s.bind(+process.env.PORT, '127.0.0.1', () => require('fs').writeFileSync('up' + process.env.NODE_APP_INSTANCE, ''));
+""")
+        self.tend.ok("start", "udp.js", "-i", 2, env={"PORT": str(self.port)})
+        wait_for(lambda: all((self.tend.work / f"up{n}").exists() for n in (0, 1)), what="both to listen")
+        import socket
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+            client.settimeout(limit(5))
+            client.sendto(b"x", ("127.0.0.1", self.port))
+            self.assertIn(int(client.recv(100)), self.pids())
+
+    def test_an_app_that_clusters_or_forks_by_itself(self):
+        self.tend.script("own.js", """
+const cluster = require('cluster'), http = require('http');
+if (cluster.isPrimary) { cluster.fork(); cluster.fork(); }
+else http.createServer((q, r) => r.end(process.pid + ' ' + process.ppid)).listen(+process.env.PORT);
+""")
+        self.tend.ok("start", "own.js", env={"PORT": str(self.port)})
+        self.serving()
+        self.assertEqual(int(get(self.port).split()[1]), self.tend.app("own")["pid"])
+        self.tend.script("parent.js", """
+const child = require('child_process').fork('./child.js');
+child.on('message', (m) => require('fs').writeFileSync('said', m));
+setInterval(() => {}, 1e6);
+""")
+        self.tend.script("child.js", "process.send(JSON.stringify([process.env.NODE_UNIQUE_ID, process.execArgv]));\n")
+        self.tend.ok("start", "parent.js", "-i", 1)
+        self.tend.wait_text("said", "[null,[]]")
+
+    def test_a_path_with_a_space_and_a_hash_and_modules(self):
+        self.tend.script("my app #1/server.mjs", """
+import http from 'node:http';
+await Promise.resolve();
+http.createServer((q, r) => r.end(String(process.pid))).listen(+process.env.PORT);
+""")
+        self.start(2, script="my app #1/server.mjs")
+        self.assertIn(int(get(self.port)), self.pids())
+
+
+class Reloading(ClusterTest):
+    def reload_under(self, mode):
+        self.start(4)
+        before = self.pids()
+        load = self.load(mode)
+        reloads = 0
+        while load.poll() is None:
+            self.tend.ok("reload", "api")
+            reloads += 1
+        found = self.found(load)
+        self.assertGreater(reloads, 0)
+        self.assertEqual(found["failed"], 0, f"{reloads} reloads: {found}")
+        self.assertFalse(set(before) & set(self.pids()), "every process is a new one")
+        self.assertFalse([p for p in before if alive(p)])
+
+    def test_keep_alive_clients_lose_nothing(self):
+        self.reload_under("keep")
+
+    def test_clients_that_close_lose_nothing(self):
+        self.reload_under("close")
+
+    def test_a_request_in_flight_is_answered_by_the_old_process(self):
+        self.start(1)
+        old = self.pids()[0]
+        with subprocess.Popen(["curl", "-s", f"http://127.0.0.1:{self.port}/slow"], stdout=subprocess.PIPE,
+                              text=True) as slow:
+            time.sleep(0.1)
+            self.tend.ok("reload", "api")
+            self.assertEqual(slow.communicate(timeout=limit(10))[0], f"{old} slow")
+
+    def test_a_successor_that_fails_leaves_the_old_one_serving(self):
+        self.start(2)
+        before = self.pids()
+        self.tend.script("server.js", "console.error('no such thing'); process.exit(3);\n")
+        done = self.tend.run("reload", "api")
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        self.assertIn("exited with code 3", done.stdout + done.stderr)
+        self.assertEqual(self.pids(), before)
+        self.assertIn(int(get(self.port).split()[0]), before)
+        self.assertEqual({r["pm2_env"]["status"] for r in self.tend.jlist()}, {"online"})
+
+    def test_a_successor_that_does_not_listen_is_no_successor(self):
+        self.start(1, "--listen-timeout", "600")
+        before = self.pids()
+        self.tend.script("server.js", "setInterval(() => {}, 1e6);\n")
+        done = self.tend.run("reload", "api")
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        self.assertRegex(done.stdout + done.stderr, "not ready within 600")
+        self.assertEqual(self.pids(), before)
+        self.assertEqual(int(get(self.port).split()[0]), before[0])
+
+    def test_fifty_reloads_at_once_are_two(self):
+        self.start(1)
+        calls = [self.tend.popen("reload", "api") for _ in range(50)]
+        for call in calls:
+            out, err = call.communicate(timeout=limit(60))
+            self.assertEqual(call.returncode, 0, out + err)
+        self.assertLessEqual(self.tend.app("api")["pm2_env"]["restart_time"], 4)
+        self.assertGreaterEqual(self.tend.app("api")["pm2_env"]["restart_time"], 2)
+
+
+class Crashing(ClusterTest):
+    def test_a_killed_worker_costs_what_it_was_serving(self):
+        self.start(2)
+        load = self.load("close")
+        time.sleep(1)
+        os.kill(self.pids()[0], signal.SIGKILL)
+        found = self.found(load)
+        self.assertLessEqual(found["failed"], 20, found)  # each client has one request at a time
+        self.assertFalse(set(found["errors"]) - {"ECONNRESET"}, found)
+        wait_for(lambda: len({get(self.port) for _ in range(20)}) == 2, what="both to answer again")
+
+    def test_a_killed_supervisor_costs_nothing(self):
+        self.start(2)
+        before = self.pids()
+        self.tend.supervisor_may_die = True
+        load = self.load("keep")
+        for _ in range(5):
+            time.sleep(0.5)
+            os.kill(self.tend.pids()[0], signal.SIGKILL)
+        found = self.found(load)
+        self.assertEqual(found["failed"], 0, found)
+        self.assertEqual(self.pids(), before)
+        self.tend.ok("reload", "api")  # the successor knows the workers' sockets
+        self.assertFalse(set(self.pids()) & set(before))
+        self.assertIn(int(get(self.port).split()[0]), self.pids())
+
+
+class Listening(ClusterTest):
+    def start_activated(self, count=1):
+        path = self.tend.json_file("e.json", {"apps": [{
+            "name": "py", "script": "activated.py", "args": "{fd}", "interpreter": "python3", "instances": count,
+            "exec_mode": "fork", "listen": [f"tcp://127.0.0.1:{self.port}"]}]})
+        self.tend.ok("start", path)
+        self.serving()
+
+    def test_another_language_gets_the_socket(self):
+        self.start_activated(2)
+        wait_for(lambda: len({get(self.port) for _ in range(10)}) == 2, what="answers of both")
+
+    def test_restart_refuses_no_connection(self):
+        self.start_activated()
+        load = self.load("close", clients=10)
+        while load.poll() is None:
+            self.tend.ok("restart", "py")
+        found = self.found(load)
+        self.assertNotIn("ECONNREFUSED", found["errors"])
+
+    def test_reload_with_clients_that_close(self):
+        self.start_activated(2)
+        load = self.load("close", clients=10)
+        while load.poll() is None:
+            self.tend.ok("reload", "py")
+        found = self.found(load)
+        self.assertEqual(found["failed"], 0, found)
+
+    def test_an_address_that_is_none(self):
+        path = self.tend.json_file("e.json", {"apps": [{"script": "activated.py", "listen": ["tcp://example.org:80"]}]})
+        done = self.tend.run("start", path)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("numeric address", done.stdout + done.stderr)
+
+
+class Channel(ClusterTest):
+    def test_send_exists_and_does_not_hold_the_app(self):
+        self.tend.script("app.js", "require('fs').writeFileSync('said', typeof process.send);\n")
+        self.tend.ok("start", "app.js", "--no-autorestart")
+        self.tend.wait_text("said", "function")
+        self.tend.wait_status("app", "stopped")
+
+    def test_shutdown_with_message(self):
+        self.tend.script("app.js", """
+process.on('message', (m) => { require('fs').writeFileSync('got', m); process.exit(0); });
+process.on('SIGINT', () => require('fs').writeFileSync('signalled', ''));
+""")
+        self.tend.ok("start", "app.js", "--shutdown-with-message")
+        time.sleep(0.3)
+        self.tend.ok("stop", "app")
+        self.assertEqual(self.tend.read("got"), "shutdown")
+        self.assertFalse((self.tend.work / "signalled").exists())
+
+
+if __name__ == "__main__":
+    unittest.main()
