@@ -189,15 +189,10 @@ void now_ready(Transition& t, Millis now, const Policy& p) {
   s.restarts += 1;
   s.cause = Cause::user;
   forget_failures(s, now);
-  if (s.other.exited) {
-    s.other.role = Role::leaving;
-  } else if (p.drain.n == 0) {
-    dismiss(t, now, p);
-  } else {
-    s.other.role = Role::leaving;
-    t.act(Drain{s.other.spawn});
-    arm_other(t, Stage::draining, now + p.drain);
-  }
+  if (p.drain.n == 0) return dismiss(t, now, p);
+  s.other.role = Role::leaving;
+  t.act(Drain{s.other.spawn});
+  arm_other(t, Stage::draining, now + p.drain);
 }
 
 void on_start(Transition& t, Cause cause, Millis now, const Policy& p) {
@@ -325,10 +320,12 @@ void other_gone(Transition& t, Millis now, const Policy& p) {
 
 void on_other_exited(Transition& t, Millis now, const Policy& p) {
   Other& o = t.state.other;
+  const bool unasked = o.role == Role::serving;
+  o.role = Role::leaving;  // it can take its place back no more
   o.exited = true;
   if (!p.treekill) return other_gone(t, now, p);
-  if (o.role == Role::serving) {
-    t.act(SweepTree{o.spawn});  // nobody asked it to go
+  if (unasked) {
+    t.act(SweepTree{o.spawn});
   } else {
     t.act(AwaitTree{o.spawn});
   }
