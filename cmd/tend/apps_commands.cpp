@@ -21,6 +21,7 @@ Map act_params(const Session& s, std::string_view verb, List targets) {
              {"cause", s.caller.cause()},
              {"update_env", s.args.update_env},
              {"no_wait", s.args.no_wait}};
+  if (verb == "reload") params.set("parallel", s.args.parallel);
   if (s.args.update_env) params.set("env", s.caller.env_value());
   if (s.args.flags.given.any()) params.set("changes", to_value(s.args.flags));
   return params;
@@ -78,7 +79,7 @@ int act(Session& s, std::string_view verb) {
       good = act_on_file(s, verb, word) && good;
   }
   if (!targets.empty()) {
-    const Millis extra = patience_for(s, targets);
+    const Millis extra = patience_for(s, targets, verb == "reload");
     auto reply = s.ask(api::kAct, act_params(s, verb, targets), Need::existing, extra);
     if (!reply) return s.fail(reply.error());
     good = show_groups(s, verb, *reply) && good;

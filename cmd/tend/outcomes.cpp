@@ -143,7 +143,7 @@ int show_list(Session& s) {
   return kDone;
 }
 
-Millis patience_for(Session& s, const List& targets) {
+Millis patience_for(Session& s, const List& targets, bool reload) {
   if (s.args.timeout) return {};
   Map params{{"detail", "brief"}, {"cwd", s.caller.cwd}};
   const bool all =
@@ -151,11 +151,13 @@ Millis patience_for(Session& s, const List& targets) {
   if (!all && !targets.empty()) params.set("targets", targets);
   const auto reply = s.ask(api::kList, std::move(params), Need::existing);
   Millis longest{};
+  Millis sum{};
   if (!reply) return longest;  // the request that follows will tell
   for (const Value& row : reply->at("apps").list()) {
     longest = std::max(longest, Millis{row.at("patience").integer()});
+    sum = sum + Millis{row.at("reload_patience").integer()};
   }
-  return longest;
+  return reload ? std::max(sum, longest) : longest;
 }
 
 }  // namespace tend::cli

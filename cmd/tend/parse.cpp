@@ -66,6 +66,13 @@ constexpr Word kWords[] = {
        return true;
      },
      ""},
+    {"--parallel", "<n>", "Processes that reload replaces at once (2).",
+     [](Arguments& a, const std::string& s) {
+       if (!is_digits(s) || s.size() > 4 || std::stoll(s) < 1) return false;
+       a.parallel = std::stoll(s);
+       return true;
+     },
+     "1..9999"},
     {"--lines", "<n>", "Last lines to print (15).",
      [](Arguments& a, const std::string& s) {
        if (!is_digits(s) || s.size() > 7 || std::stoll(s) > kMostLines) return false;

@@ -12,7 +12,7 @@
 //         -> {results: [Outcome …], ok: bool, floor, unique_id}
 // act     {verb: "stop"|"restart"|"delete"|"reset"|"reload", targets: [word …], cwd, cause, env, update_env:
 // bool,
-//          changes: {spec map of changed options}, no_wait: bool}
+//          changes: {spec map of changed options}, no_wait: bool, parallel: how many at once (reload; 2)}
 //         All targets are tried. -> {groups: [{word, ids: [..], error?}], results: [Outcome …], warnings:
 //         [text …], ok: bool}
 // signal  {signal: number, targets: [word …], cwd} -> as act
@@ -26,7 +26,8 @@
 // text,
 //           code?: "already_launched"|"not_ready"|"errored"|"exec"|"stuck"|"exited", log?: last lines of its
 //           error log}
-// Row (brief): {id, name, namespace, pid, status, patience: ms that stopping and starting it may take}
+// Row (brief): {id, name, namespace, pid, status, patience: ms that stopping and starting it may take,
+//           reload_patience?: ms that replacing it may take}
 // Row (table): {id, name, namespace, pid, status, mode: "fork"|"cluster", uptime: wall ms of the last spawn,
 //           restarts, cpu: percent, memory: bytes, user, script, watching?: true, dropped?: log bytes lost}
 // Row (full): the above, and {created: wall ms | null, unstable, spec: spec map, env: {resolved file env},

@@ -102,6 +102,8 @@ Value row(Supervisor& supervisor, const Instance& app, Detail detail) {
   m.append("status", api::kStatusWords[static_cast<std::size_t>(s.phase)]);
   if (detail == Detail::brief) {
     m.append("patience", (spec.kill_timeout + (spec.wait_ready ? spec.listen_timeout : Millis{})).n);
+    if (reloads_without_gap(spec))
+      m.append("reload_patience", (spec.kill_timeout + spec.listen_timeout + spec.drain_timeout).n);
     return m;
   }
   // Each key is paid for a thousand times in a long list: what is mostly zero is left out.

@@ -31,12 +31,13 @@ constexpr Room kRooms[] = {
     {"core/logs", "core/base core/loop core/lifecycle ipc"},
     {"core/tree", "core/base core/loop core/lifecycle ipc"},
     {"core/metrics", "core/base core/loop core/lifecycle ipc"},
+    {"core/cluster", "core/base core/loop core/model"},
     {"core/journal", "core/base core/loop core/model core/lifecycle ipc"},
     {"core/keeper", "core/base core/loop"},
     {"core/supervisor",
      "core/base core/loop ipc core/model core/config core/lifecycle core/logs core/tree core/metrics "
      "core/journal "
-     "core/keeper"},
+     "core/cluster core/keeper"},
     {"cmd", "core/base core/model core/config ipc"},
 };
 

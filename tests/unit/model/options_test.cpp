@@ -24,6 +24,7 @@ Value sample(const OptionRow& r) {
                                                              {"cron_restart", "*/5 * * * *"},
                                                              {"kill_signal", "SIGTERM"},
                                                              {"ready_timeout", "online"},
+                                                             {"balance", "rr"},
                                                              {"umask", 18},
                                                              {"watch", List{"a b", "c"}},
                                                              {"watch_options", Map{{"x", true}}},
