@@ -177,16 +177,17 @@ void Primary::refuse(const Worker& worker, const Value& frame, const std::string
 }
 
 // The frame repeats the query with the port that it really is, so a query for port 0 is known by all but the
-// port.
+// port. Any server of the app may be meant: the query itself may have been answered by a predecessor of this
+// process.
 void Primary::began(const Worker& worker, Member& member, const Value& frame) {
-  for (auto& [number, accepting] : member.servers) {
-    Server* server = table_.find(number);
-    if (server == nullptr || accepting) continue;
-    const Address at = address_of(frame);
+  const Address at = address_of(frame);
+  const std::string given = "listen:" + std::to_string(frame.at("fd").integer(-1) - kFirstFd);
+  for (Server* server : table_.of(member.membership.group)) {
     const bool any_port = server->address.port == 0 && server->address.transport == at.transport &&
                           server->address.host == at.host;
-    const bool given = server->key == "listen:" + std::to_string(frame.at("fd").integer(-1) - kFirstFd);
-    if (server->key != key_of(frame) && !given && !any_port) continue;
+    if (server->key != key_of(frame) && server->key != given && !any_port) continue;
+    bool& accepting = member.servers[server->number];
+    if (accepting) continue;
     accepting = true;
     if (!member.retired) table_.set_listening(*server, member.membership.slot, true);
     if (server->handed_over()) handoff_->watch(*server);

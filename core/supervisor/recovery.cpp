@@ -173,8 +173,8 @@ void Supervisor::recover(Left left) {
   for (const auto& [id, owned] : table_) {
     Instance& app = *owned;
     lifecycle::State& s = app.state;
+    if (s.other.role != Role::none) workers_.adopt(app, s.other.spawn);  // first: the other is measured by it
     if (lifecycle::alive(s.phase)) workers_.adopt(app, s.spawn);
-    if (s.other.role != Role::none) workers_.adopt(app, s.other.spawn);
     arm_cron(app);
     if (placed.count(id) == 0) {
       note(app);

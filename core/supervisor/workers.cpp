@@ -33,7 +33,11 @@ Workers::Workers(loop::Loop& loop, Log& log, keeper::Client& keeper, Owner owner
                     judge_ready(w.id, w.spawn);
                   }
                 },
-                [this](const cluster::Worker& w) { judge_ready(w.id, w.spawn); },
+                [this](const cluster::Worker& w) {
+                  if (Instance* app = owner_.find(w.id); app != nullptr && w.spawn == app->state.spawn)
+                    app->main.reported = true;
+                  judge_ready(w.id, w.spawn);
+                },
                 [this](const cluster::Worker& w) {
                   const Instance* app = owner_.find(w.id);
                   return app != nullptr && app->state.spawn == w.spawn &&
@@ -58,10 +62,13 @@ cluster::Membership Workers::membership(const Instance& app) const {
   return {group, app.slot, owner_.count(group), balance ? *balance : cluster::Balance::reuseport};
 }
 
-void Workers::adopt(const Instance& app, uint32_t spawn) {
+void Workers::adopt(Instance& app, uint32_t spawn) {
   if (!is_worker(*app.spec) && app.spec->listen.empty()) return;
   const bool serving = spawn != app.state.spawn || app.state.phase == lifecycle::Phase::online;
   primary_.adopt({app.id, spawn}, membership(app), serving);
+  if (serving || !app.state.executed || !is_worker(*app.spec)) return;
+  app.main.reported = true;  // to the predecessor, or it will soon: Node's first act
+  judge_ready(app.id, spawn);
 }
 
 Result<std::vector<int>> Workers::sockets(const Instance& app) {

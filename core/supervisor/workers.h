@@ -36,7 +36,7 @@ class Workers final : private cluster::Store {
   void give_back(uint32_t server, const Value& body) { primary_.servers().give_back(server, body); }
   void give_back(std::string_view name, UniqueFd fd) { primary_.servers().give_back(name, std::move(fd)); }
   void settle() { primary_.servers().settle(); }
-  void adopt(const Instance& app, uint32_t spawn);
+  void adopt(Instance& app, uint32_t spawn);
 
   // The sockets of the option `listen` for one process (borrowed), bound at the first call; in the option's
   // order. Error: an address is refused or cannot be bound.
