@@ -69,7 +69,6 @@ void Handoff::pass(Pending pending) {
   const int64_t seq = primary_.seq_++;
   Primary::Member& member = primary_.members_.at(*to);
   ++member.open;
-  ++member.passed;
   Map message{{"cmd", "NODE_CLUSTER"}, {"act", "newconn"}, {"key", server->key}, {"seq", seq}};
   const Worker worker = *to;
   const int fd = pending.fd.get();

@@ -14,7 +14,8 @@
   delete require.cache[file];
   if (!settings) return;  // a thread, or a child of the app
 
-  const [grace, limit] = settings.split(':').map(Number);  // ms: for idle connections; for upgraded ones
+  // ms for idle connections, ms for upgraded ones, and whether the manager counts open connections
+  const [grace, limit, report] = settings.split(':').map(Number);
   const channels = require('diagnostics_channel');
   const net = require('net');
   const known = new WeakMap();  // server -> what is open on it
@@ -70,8 +71,19 @@
     server.once('close', () => timers.forEach(clearTimeout));
   }
 
+  let closed = 0;  // connections since the last report
+  function count() {
+    if (closed++ > 0) return;
+    setImmediate(() => {
+      if (process.connected) process.send({ cmd: 'NODE_TEND_CLOSED', count: closed });
+      closed = 0;
+    });
+  }
+
   channels.channel('net.server.socket').subscribe(({ socket }) => {
-    if (socket && socket.server) track(socket.server);
+    if (!socket || !socket.server) return;
+    track(socket.server);
+    if (report) socket.once('close', count);
   });
   channels.channel('http.server.request.start').subscribe(({ server, response }) => {
     const open = track(server);

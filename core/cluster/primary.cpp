@@ -1,5 +1,6 @@
 #include "core/cluster/primary.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -285,9 +286,9 @@ bool Primary::covers(const Worker& worker, const Worker& old) const {
   return true;
 }
 
-int64_t Primary::passed(const Worker& worker) const {
+void Primary::connections_closed(const Worker& worker, int64_t count) {
   const auto found = members_.find(worker);
-  return found == members_.end() ? 0 : found->second.passed;
+  if (found != members_.end() && count > 0) found->second.open -= std::min(count, found->second.open);
 }
 
 }  // namespace tend::cluster

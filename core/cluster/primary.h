@@ -71,8 +71,8 @@ class Primary {
   bool covers(const Worker& worker, const Worker& old) const;
   // Slots from `first` on are no more.
   void shrink(std::string_view group, uint32_t first);
-  // connections that rr and least passed to this worker and that it has not closed, for tests and listings
-  int64_t passed(const Worker& worker) const;
+  // The worker says that so many of its connections have closed (balance least).
+  void connections_closed(const Worker& worker, int64_t count);
 
  private:
   friend class Handoff;
@@ -80,8 +80,7 @@ class Primary {
     Membership membership;
     std::map<uint32_t, bool> servers;  // by number; true: it accepts
     bool retired = false;
-    int64_t open = 0;    // connections passed to it, less those it reported closed
-    int64_t passed = 0;  // in all
+    int64_t open = 0;  // connections passed to it, less those it reported closed
   };
   void query(const Worker& worker, Member& member, const Value& frame);
   Result<Server*> server_for(const Member& member, const Value& frame, const std::string& key);

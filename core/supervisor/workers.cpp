@@ -115,6 +115,8 @@ void Workers::message(uint32_t id, uint32_t spawn, const Value& message) {
   const std::string& cmd = message.at("cmd").text();
   if (cmd == "NODE_CLUSTER") return primary_.message({id, spawn}, message);
   if (cmd == "NODE_TEND_DRAINED") return owner_.feed(id, lifecycle::Drained{spawn});
+  if (cmd == "NODE_TEND_CLOSED")
+    return primary_.connections_closed({id, spawn}, message.at("count").integer());
   if (cmd.rfind("NODE_", 0) == 0) return;
   if (message.text() == "ready") {
     (spawn == app->state.spawn ? app->main : app->other).ready = true;

@@ -1,5 +1,6 @@
 """Clustered apps: unmodified Node servers on all cores, replaced and crashed under load."""
 
+import http.client
 import json
 import os
 import shutil
@@ -75,11 +76,31 @@ class Serving(ClusterTest):
                 self.port = free_port()
                 self.start(2, "--balance", policy)
                 self.assertIn(int(get(self.port).split()[0]), self.pids())
-                if policy in ("rr", "least"):
+                if policy == "rr":
                     wait_for(lambda: len({get(self.port) for _ in range(4)}) == 2, what="both to accept")
                     count = Counter(get(self.port) for _ in range(40))
                     self.assertEqual(sorted(count.values()), [20, 20], count)
                 self.tend.ok("delete", "api")
+
+    def test_least_fills_the_worker_whose_connections_closed(self):
+        self.start(2, "--balance", "least")
+        wait_for(lambda: len({get(self.port) for _ in range(4)}) == 2, what="both to accept")
+
+        def held():
+            link = http.client.HTTPConnection("127.0.0.1", self.port, timeout=limit(10))
+            self.addCleanup(link.close)
+            link.request("GET", "/")
+            return link, link.getresponse().read().decode().split()[0]
+
+        time.sleep(0.3)  # what came before is closed, and told
+        links = [held() for _ in range(8)]
+        self.assertEqual(sorted(Counter(pid for _, pid in links).values()), [4, 4])
+        gone = links[0][1]
+        for link, pid in links:
+            if pid == gone:
+                link.close()
+        time.sleep(0.3)
+        self.assertEqual([held()[1] for _ in range(4)], [gone] * 4)
 
     def test_the_port_is_free_when_stop_returns(self):
         self.start(2)
