@@ -24,7 +24,7 @@ class Map {
   Value& operator[](std::string_view key);    // adds null when absent
   void set(std::string key, Value value);     // replaces
   void append(std::string key, Value value);  // REQUIRES: key is not there yet (not checked)
-  void reserve(std::size_t entries) { entries_.reserve(entries); }
+  void reserve(std::size_t entries);
   bool erase(std::string_view key);
   std::size_t size() const;
   bool empty() const;
@@ -86,6 +86,7 @@ class Value {
 };
 
 inline Map::Map(std::initializer_list<Entry> entries) : entries_(entries) {}
+inline void Map::reserve(std::size_t entries) { entries_.reserve(entries); }
 inline std::size_t Map::size() const { return entries_.size(); }
 inline bool Map::empty() const { return entries_.empty(); }
 inline std::vector<Map::Entry>::const_iterator Map::begin() const { return entries_.begin(); }
