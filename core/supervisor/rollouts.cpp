@@ -28,6 +28,7 @@ void Rollouts::reload(const std::string& group, const std::vector<uint32_t>& ids
 }
 
 void Rollouts::look_at(const Record& record) {
+  if (lines_.empty()) return;
   const std::string group = group_of(*record.app.spec);
   const auto line = lines_.find(group);
   if (line == lines_.end() || !line->second.now || !judge(*line->second.now, record)) return;

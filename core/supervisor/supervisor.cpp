@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <ctime>
+#include <optional>
 
 #include "core/base/match.h"
 #include "core/lifecycle/cron.h"
@@ -23,6 +24,16 @@ bool process_over(const lifecycle::Event& event, uint32_t spawn, bool lived,
                     event);
 }
 
+// Which of the two processes `event` ends, if any.
+std::optional<uint32_t> ended_process(const lifecycle::Event& event, const lifecycle::State& before,
+                                      const lifecycle::Policy& policy) {
+  if (process_over(event, before.spawn, lifecycle::alive(before.phase), policy)) return before.spawn;
+  const lifecycle::Other& other = before.other;
+  if (other.role != lifecycle::Other::Role::none && process_over(event, other.spawn, other.exited, policy))
+    return other.spawn;
+  return std::nullopt;
+}
+
 }  // namespace
 
 Supervisor::Supervisor(Mechanisms mechanisms, journal::Journal& journal, journal::SlotTable slots)
@@ -40,9 +51,9 @@ Supervisor::Supervisor(Mechanisms mechanisms, journal::Journal& journal, journal
 Workers::Owner Supervisor::workers_owner() {
   return {[this](uint32_t id, const lifecycle::Event& e) { feed(id, e); },
           [this](uint32_t id) { return find(id); },
-          [this](const std::string& group) {
+          [this](const AppSpec& spec) {
             return static_cast<uint32_t>(std::count_if(table_.begin(), table_.end(), [&](const auto& entry) {
-              return group_of(*entry.second->spec) == group;
+              return same_group(*entry.second->spec, spec);
             }));
           },
           [this](uint32_t server, Value body) {
@@ -206,27 +217,24 @@ void Supervisor::handle(uint32_t id, const lifecycle::Event& event) {
   const lifecycle::State& after = app.state;
   const int64_t wall = m_.clock.wall().n;
   if (after.created != before.created) app.created_wall = after.created.n < 0 ? -1 : wall;
+  const auto over = ended_process(event, before, app.policy);
+  if (over) {
+    Side& side = *over == before.spawn ? app.main : app.other;
+    proc_.forget(side.pid);
+    side.channel.reset();
+  }
   place_sides(app, before);
   if (std::holds_alternative<lifecycle::Exited>(event) && after.has_exit) app.exited_wall = wall;
   if (after.restarts > before.restarts && !after.manual && after.cause != lifecycle::Cause::user)
     app.cause_wall = wall;
   if (!(after == before)) note(app);  // before it is acted on
-  const bool main_over = process_over(event, before.spawn, lifecycle::alive(before.phase), app.policy);
-  const bool other_over = before.other.role != lifecycle::Other::Role::none &&
-                          process_over(event, before.other.spawn, before.other.exited, app.policy);
-  const uint32_t over = main_over ? before.spawn : before.other.spawn;
-  if (main_over || other_over) {
-    Side& side = over == after.spawn ? app.main : app.other;
-    proc_.forget(side.pid);
-    if (over != before.spawn || after.spawn == before.spawn) side.channel.reset();
-    workers_.ended(app, over);
-  }
+  if (over) workers_.ended(app, *over);
   for (uint8_t i = 0; i < t.count; ++i) {
     executor_.run(app, t.actions[i]);
     if (std::holds_alternative<lifecycle::Stuck>(t.actions[i])) waiters_.stuck(app);
   }
-  if (main_over || other_over) executor_.process_ended(app, over);
-  if (main_over && !lifecycle::alive(after.phase)) app.main.pid = 0;
+  if (over) executor_.process_ended(app, *over);
+  if (over && !lifecycle::alive(after.phase)) app.main.pid = 0;
   if (after.other.role == lifecycle::Other::Role::none) app.other = {};
   if (after.phase == lifecycle::Phase::online && before.phase != lifecycle::Phase::online)
     workers_.became_online(app);
@@ -251,10 +259,10 @@ void Supervisor::place_sides(Instance& app, const lifecycle::State& before) {
 
 // While one instance of the app is wanted its sockets stay: connections wait for it.
 void Supervisor::release_sockets(const Instance& app) {
-  const std::string group = group_of(*app.spec);
+  if (!workers_.has_sockets(*app.spec)) return;
   for (const auto& [id, other] : table_) {
     const bool wanted = other->state.wanted || lifecycle::alive(other->state.phase);
-    if (wanted && !other->deleting && group_of(*other->spec) == group) return;
+    if (wanted && !other->deleting && same_group(*other->spec, *app.spec)) return;
   }
   workers_.release(*app.spec);
 }

@@ -21,6 +21,10 @@ bool reloads_without_gap(const AppSpec& spec) { return is_worker(spec) || !spec.
 
 std::string group_of(const AppSpec& spec) { return spec.name_space + "/" + spec.name; }
 
+bool same_group(const AppSpec& a, const AppSpec& b) {
+  return a.name == b.name && a.name_space == b.name_space;
+}
+
 Workers::Workers(loop::Loop& loop, Log& log, keeper::Client& keeper, Owner owner)
     : log_(log),
       keeper_(keeper),
@@ -57,9 +61,9 @@ bool Workers::send(const cluster::Worker& worker, const Value& message, int fd) 
 }
 
 cluster::Membership Workers::membership(const Instance& app) const {
-  const std::string group = group_of(*app.spec);
   const auto balance = cluster::balance_of(app.spec->balance);
-  return {group, app.slot, owner_.count(group), balance ? *balance : cluster::Balance::reuseport};
+  return {group_of(*app.spec), app.slot, owner_.count(*app.spec),
+          balance ? *balance : cluster::Balance::reuseport};
 }
 
 void Workers::adopt(Instance& app, uint32_t spawn) {

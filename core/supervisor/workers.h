@@ -20,13 +20,14 @@ bool is_worker(const AppSpec& spec);
 bool reloads_without_gap(const AppSpec& spec);
 // The instances that share sockets.
 std::string group_of(const AppSpec& spec);
+bool same_group(const AppSpec& a, const AppSpec& b);
 
 class Workers final : private cluster::Store {
  public:
   struct Owner {
     std::function<void(uint32_t id, const lifecycle::Event&)> feed;
     std::function<Instance*(uint32_t id)> find;
-    std::function<uint32_t(const std::string& group)> count;         // instances of it
+    std::function<uint32_t(const AppSpec& spec)> count;              // instances of its group
     std::function<void(uint32_t server, Value body)> note;           // durably; null: forget
     std::function<void(const Instance& app, const Value&)> message;  // what the app said to its manager
   };
@@ -51,6 +52,7 @@ class Workers final : private cluster::Store {
   void drain(Instance& app, uint32_t spawn);
   void retire(const Instance& app, uint32_t spawn);  // no new connections
   void ended(const Instance& app, uint32_t spawn);
+  bool has_sockets(const AppSpec& spec) { return !primary_.servers().of(group_of(spec)).empty(); }
   // No instance of its app runs or will: the sockets close.
   void release(const AppSpec& spec) { primary_.release(group_of(spec)); }
   void shrink(const AppSpec& spec, uint32_t first) { primary_.shrink(group_of(spec), first); }

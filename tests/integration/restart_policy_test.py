@@ -71,6 +71,20 @@ class RestartPolicy(TendTest):
         self.tend.run("start", "zero.sh")
         wait_for(lambda: self.restarts("zero") >= 1, what="a restart")
 
+    def test_a_restart_leaves_no_descriptor_open(self):
+        self.tend.ok("start", self.tend.sleeper())
+        supervisor = self.tend.pids()[0]
+
+        def descriptors():
+            self.tend.jlist()  # looks at the process: its usage is read from a held descriptor
+            return len(os.listdir(f"/proc/{supervisor}/fd"))
+
+        before = descriptors()
+        for _ in range(10):
+            self.tend.ok("restart", "sleeper")
+            descriptors()
+        wait_for(lambda: descriptors() <= before, what="as many descriptors as before ten restarts")
+
     def test_without_autorestart_the_first_exit_is_the_end(self):
         self.tend.script("once.sh", "echo ran >> runs; exit 5\n")
         self.tend.run("start", "once.sh", "--no-autorestart")
