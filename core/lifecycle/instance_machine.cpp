@@ -1,12 +1,11 @@
 #include "core/lifecycle/instance_machine.h"
 
-#include <sys/wait.h>
-
 #include <algorithm>
 #include <csignal>
 #include <optional>
 
 #include "core/base/match.h"
+#include "core/lifecycle/restart_rules.h"
 
 namespace tend::lifecycle {
 namespace {
@@ -15,6 +14,10 @@ using Role = Other::Role;
 using Stage = Other::Stage;
 
 bool awaits_ready(const Policy& p) { return p.wait_ready || p.await_online; }
+// Whether the time for getting ready is limited.
+bool has_deadline(const State& s, const Policy& p) {
+  return p.wait_ready || (p.await_online && s.other.role == Role::serving);
+}
 
 void launch(Transition& t, Millis now, const Policy& p) {
   State& s = t.state;
@@ -24,8 +27,7 @@ void launch(Transition& t, Millis now, const Policy& p) {
   s.exited_at = Millis{-1};
   s.exited = s.manual = s.executed = s.fresh = s.emptied = false;
   t.act(Spawn{s.spawn});
-  const bool replaces = s.other.role == Role::serving;
-  if (p.wait_ready || (replaces && p.await_online)) t.act(Arm{s.spawn, Timer::ready, now + p.ready});
+  if (has_deadline(s, p)) t.act(Arm{s.spawn, Timer::ready, now + p.ready});
 }
 
 void forget_failures(State& s, Millis now) {
@@ -98,51 +100,21 @@ void gone(Transition& t, Millis now, const Policy& p) {
   s.phase = s.cause == Cause::not_ready ? Phase::errored : Phase::stopped;
 }
 
-bool is_stop_code(int32_t status, const Policy& p) {
-  if (status == kStatusUnknown || !WIFEXITED(status)) return false;
-  const auto end = p.stop_codes.begin() + std::min<std::size_t>(p.stop_code_count, p.stop_codes.size());
-  return std::find(p.stop_codes.begin(), end, WEXITSTATUS(status)) != end;
-}
-
-Millis next_delay(State& s, const Policy& p) {
-  if (p.exp_backoff.n > 0) {
-    s.backoff = s.backoff.n == 0 ? p.exp_backoff : Millis{s.backoff.n + s.backoff.n / 2};
-    s.backoff = std::min(s.backoff, kMaxBackoff);
-    return s.backoff;
-  }
-  if (p.restart_delay.n > 0) return p.restart_delay;
-  // No process existed, so nothing but this delay keeps a vanished program from being tried in a hot loop.
-  if (s.cause == Cause::spawn_failed)
-    return std::min(kSpawnRetry * (1 << std::min(s.unstable, 8u)), kMaxBackoff);
-  return Millis{0};
-}
-
-void fail_for_good(State& s) {
-  s.phase = Phase::errored;
-  s.wanted = false;
-}
-
-// An unexpected end, and no process of it is left: compat.md 4.3, in its order.
+// An unexpected end, and no process of it is left.
 void judge(Transition& t, Millis now, const Policy& p) {
   State& s = t.state;
-  if (!s.wanted) {
-    s.phase = Phase::stopped;
-    s.manual = false;
-    return;
-  }
-  if (s.manual) return launch_asked(t, now, p);
-  if (s.cause == Cause::spawn_failed && s.fresh) return fail_for_good(s);
-  if (!p.autorestart || (s.has_exit && s.cause != Cause::spawn_failed && is_stop_code(s.last_status, p))) {
-    s.phase = Phase::stopped;
-    s.wanted = false;
-    return;
-  }
-  const bool in_window = s.created.n >= 0 && s.exited_at - s.created < p.min_uptime * p.max_restarts;
-  if (in_window && s.exited_at - s.since < p.min_uptime) s.unstable += 1;
-  if (s.unstable >= p.max_restarts) {
-    s.unstable = 0;
-    s.created = Millis{-1};
-    return fail_for_good(s);
+  if (s.wanted && s.manual) return launch_asked(t, now, p);
+  switch (s.wanted ? judge_exit(s, p) : Verdict::stop) {
+    case Verdict::stop:
+      s.phase = Phase::stopped;
+      s.wanted = s.manual = false;
+      return;
+    case Verdict::fail:
+      s.phase = Phase::errored;
+      s.wanted = false;
+      return;
+    case Verdict::relaunch:
+      break;
   }
   if (const Millis delay = next_delay(s, p); delay.n > 0) {
     s.phase = Phase::waiting;
@@ -154,21 +126,12 @@ void judge(Transition& t, Millis now, const Policy& p) {
   launch(t, now, p);
 }
 
-void note_exit(State& s, int32_t status, Millis now) {
-  s.exited_at = now;
-  s.has_exit = status != kStatusUnknown;
-  s.last_status = s.has_exit ? status : 0;
-}
-
 // The successor is no good: the old process is the current one again, and the new one, if it lives, the
 // other.
 void take_back(Transition& t, Millis now, const Policy& p) {
   State& s = t.state;
   const Other old = s.other;
-  s.other = Other{};
-  s.other.spawn = s.spawn;
-  s.other.executed = s.executed;
-  s.other.since = s.since;
+  s.other = Other{Role::leaving, Stage::draining, s.executed, false, s.spawn, s.since, Millis{-1}};
   s.spawn = old.spawn;
   s.since = old.since;
   s.executed = old.executed;
@@ -193,6 +156,14 @@ void now_ready(Transition& t, Millis now, const Policy& p) {
   s.other.role = Role::leaving;
   t.act(Drain{s.other.spawn});
   arm_other(t, Stage::draining, now + p.drain);
+}
+
+// Nothing is left of the second process of a reload.
+void other_gone(Transition& t, Millis now, const Policy& p) {
+  State& s = t.state;
+  s.other = Other{};
+  t.act(Cancel{Timer::drain});
+  if (s.phase == Phase::stopping && s.emptied) gone(t, now, p);
 }
 
 void on_start(Transition& t, Cause cause, Millis now, const Policy& p) {
@@ -262,7 +233,7 @@ void on_spawn_failed(Transition& t, Millis now, const Policy& p) {
   if (s.phase != Phase::launching || s.executed) return;
   if (s.other.role == Role::serving) {
     take_back(t, now, p);
-    s.other = Other{};
+    s.other = Other{};  // there is no such process
     s.cause = Cause::spawn_failed;
     return;
   }
@@ -277,18 +248,12 @@ void on_exited(Transition& t, int32_t status, Millis now, const Policy& p) {
   if (s.phase == Phase::launching || s.phase == Phase::online) {
     t.act(Cancel{s.phase == Phase::launching ? Timer::ready : Timer::stable});
     note_exit(s, status, now);
-    if (!s.has_exit) {
-      s.cause = Cause::keeper_lost;
-    } else {
-      s.cause = WIFEXITED(status) && WEXITSTATUS(status) == 0 ? Cause::exited : Cause::crash;
-    }
+    s.cause = cause_of(status);
     if (s.other.role == Role::serving) {
       take_back(t, now, p);
-      s.other.role = p.treekill ? Role::leaving : Role::none;
       s.other.exited = true;
-      if (p.treekill) t.act(SweepTree{s.other.spawn});
-      if (!p.treekill) s.other = Other{};
-      return;
+      if (!p.treekill) return other_gone(t, now, p);
+      return t.act(SweepTree{s.other.spawn});
     }
     s.phase = Phase::sweeping;
     if (!p.treekill) return judge(t, now, p);
@@ -310,25 +275,13 @@ void on_tree_gone(Transition& t, Millis now, const Policy& p) {
   if (t.state.phase == Phase::stopping && t.state.exited) gone(t, now, p);
 }
 
-// What happens to the second process of a reload, whatever the first one does.
-void other_gone(Transition& t, Millis now, const Policy& p) {
-  State& s = t.state;
-  s.other = Other{};
-  t.act(Cancel{Timer::drain});
-  if (s.phase == Phase::stopping && s.emptied) gone(t, now, p);
-}
-
 void on_other_exited(Transition& t, Millis now, const Policy& p) {
   Other& o = t.state.other;
   const bool unasked = o.role == Role::serving;
   o.role = Role::leaving;  // it can take its place back no more
   o.exited = true;
   if (!p.treekill) return other_gone(t, now, p);
-  if (unasked) {
-    t.act(SweepTree{o.spawn});
-  } else {
-    t.act(AwaitTree{o.spawn});
-  }
+  t.act(unasked ? Action{SweepTree{o.spawn}} : Action{AwaitTree{o.spawn}});
 }
 
 void on_other_fired(Transition& t, Millis now, const Policy& p) {
@@ -358,13 +311,11 @@ void on_other(Transition& t, const Event& event, Millis now, const Policy& p) {
 
 void on_ready_timeout(Transition& t, Millis now, const Policy& p) {
   State& s = t.state;
-  const bool replaces = s.other.role == Role::serving;
-  if (s.phase != Phase::launching || !(p.wait_ready || (replaces && p.await_online))) return;
+  if (s.phase != Phase::launching || !has_deadline(s, p)) return;
   if (p.ready_timeout_is_online) return now_ready(t, now, p);
-  if (replaces) {
+  if (s.other.role == Role::serving) {
     take_back(t, now, p);
     s.cause = Cause::not_ready;
-    s.other.role = Role::leaving;
     return dismiss(t, now, p);
   }
   halt(t, now, p);

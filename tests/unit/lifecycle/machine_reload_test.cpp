@@ -1,11 +1,7 @@
 // Reload: a second process of one instance, and every way in which that can end.
 #include <doctest/doctest.h>
 
-#include <map>
-#include <random>
-#include <set>
-
-#include "tests/unit/lifecycle/driver.h"
+#include "tests/unit/lifecycle/random_world.h"
 
 namespace tend::lifecycle {
 namespace {
@@ -190,14 +186,12 @@ TEST_CASE("a crash of the new one while the old one drains is an ordinary crash"
 }
 
 // A world in which every request of the machine is answered some time later.
-struct World {
-  explicit World(uint32_t seed) : random(seed) {}
-  int64_t below(int64_t n) { return std::uniform_int_distribution<int64_t>(0, n - 1)(random); }
-  void later(const Event& e, int64_t ms) { agenda.emplace(d.now + Millis{ms}, e); }
+struct World : RandomWorld {
+  using RandomWorld::RandomWorld;
 
   void feed(const Event& e) {
-    d.feed(e);
-    for (uint8_t i = 0; i < d.last.count; ++i) answer(d.last.actions[i]);
+    driver.feed(e);
+    for (uint8_t i = 0; i < driver.last.count; ++i) answer(driver.last.actions[i]);
     most = std::max(most, live.size());
   }
   void answer(const Action& action) {
@@ -213,45 +207,20 @@ struct World {
     } else if (const auto* drain = std::get_if<Drain>(&action)) {
       if (below(2) == 0) later(Exited{drain->spawn, 0}, below(300));
       if (below(2) == 0) later(Drained{drain->spawn}, below(300));
-    } else if (const auto* w = std::get_if<SweepTree>(&action)) {
-      later(TreeGone{w->spawn}, below(20));
-    } else if (const auto* aw = std::get_if<AwaitTree>(&action)) {
-      later(TreeGone{aw->spawn}, below(20));
-    } else if (const auto* arm = std::get_if<Arm>(&action)) {
-      cancel(arm->timer);
-      timers[arm->timer] = agenda.emplace(arm->at, Fired{arm->spawn, arm->timer});
-    } else if (const auto* c = std::get_if<Cancel>(&action)) {
-      cancel(c->timer);
-    }
-  }
-  void cancel(Timer t) {
-    if (const auto it = timers.find(t); it != timers.end()) {
-      agenda.erase(it->second);
-      timers.erase(it);
+    } else {
+      answer_machinery(action, 20);
     }
   }
   void run_until(Millis end) {
-    while (!agenda.empty() && agenda.begin()->first <= end) {
-      const auto it = agenda.begin();
-      const Event e = it->second;
-      d.now = std::max(d.now, it->first);
-      std::erase_if(timers, [&](const auto& t) { return t.second == it; });
-      agenda.erase(it);
-      const auto* exited = std::get_if<Exited>(&e);
-      const auto* failed = std::get_if<SpawnFailed>(&e);
+    while (const auto e = next(end)) {
+      const auto* exited = std::get_if<Exited>(&*e);
+      const auto* failed = std::get_if<SpawnFailed>(&*e);
       if (exited != nullptr && live.erase(exited->spawn) == 0) continue;
       if (failed != nullptr && live.erase(failed->spawn) == 0) continue;
-      feed(e);
+      feed(*e);
     }
-    d.now = end;
   }
 
-  using Agenda = std::multimap<Millis, Event>;
-  Driver d;
-  std::mt19937 random;
-  Agenda agenda;
-  std::map<Timer, Agenda::iterator> timers;
-  std::set<uint32_t> live;
   std::size_t most = 0;
 };
 
@@ -261,27 +230,30 @@ TEST_CASE("10,000 random lives with reloads: at most two processes, and a stop e
   for (uint32_t seed = 1; seed <= 10000; ++seed) {
     CAPTURE(seed);
     World w(seed);
-    w.d.policy.treekill = w.below(4) != 0;
-    w.d.policy.await_online = w.below(2) == 0;
-    w.d.policy.wait_ready = w.below(3) == 0;
-    w.d.policy.drain = Millis{w.below(3) * 500};
-    w.d.policy.ready_timeout_is_online = w.below(3) == 0;
-    w.d.policy.ready = Millis{100 + w.below(300)};
+    w.driver.policy.treekill = w.below(4) != 0;
+    w.driver.policy.await_online = w.below(2) == 0;
+    w.driver.policy.wait_ready = w.below(3) == 0;
+    w.driver.policy.drain = Millis{w.below(3) * 500};
+    w.driver.policy.ready_timeout_is_online = w.below(3) == 0;
+    w.driver.policy.ready = Millis{100 + w.below(300)};
     w.feed(Start{});
     for (int i = 0; i < 30; ++i) {
-      w.run_until(w.d.now + Millis{w.below(600)});
+      w.run_until(w.driver.now + Millis{w.below(600)});
       const int64_t what = w.below(10);
-      w.feed(what < 7 ? Event{Reload{}} : what < 8 ? Event{Restart{}} : what < 9 ? Event{Start{}} : Event{Stop{}});
+      w.feed(what < 7   ? Event{Reload{}}
+             : what < 8 ? Event{Restart{}}
+             : what < 9 ? Event{Start{}}
+                        : Event{Stop{}});
     }
     w.feed(Stop{});
-    w.run_until(w.d.now + Millis{60000});
+    w.run_until(w.driver.now + Millis{60000});
     REQUIRE(w.live.empty());
-    REQUIRE(w.d.state.phase == Phase::stopped);
-    REQUIRE(w.d.state.other.role == Role::none);
+    REQUIRE(w.driver.state.phase == Phase::stopped);
+    REQUIRE(w.driver.state.other.role == Role::none);
     REQUIRE(w.agenda.empty());
     REQUIRE(w.most <= 2);
-    reloads += w.d.state.reloads;
-    failures += w.d.state.failed_reloads;
+    reloads += w.driver.state.reloads;
+    failures += w.driver.state.failed_reloads;
   }
   CHECK(reloads > 10000);
   CHECK(failures > 1000);

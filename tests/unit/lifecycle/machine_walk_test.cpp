@@ -1,23 +1,14 @@
 // Random lives: every property is a loop over seeds; a failure prints its seed.
 #include <doctest/doctest.h>
 
-#include <map>
-#include <optional>
-#include <random>
-#include <set>
-#include <utility>
-
-#include "tests/unit/lifecycle/driver.h"
+#include "tests/unit/lifecycle/random_world.h"
 
 namespace tend::lifecycle {
 namespace {
 
 // Answers the machine's actions as a machine room would: late, and with apps that heed only SIGKILL.
-struct World {
-  explicit World(uint32_t seed) : random(seed) {}
-  int64_t below(int64_t n) { return std::uniform_int_distribution<int64_t>(0, n - 1)(random); }
-  bool chance(int percent) { return below(100) < percent; }
-  void later(const Event& e, int64_t delay) { agenda.emplace(driver.now + Millis{delay}, e); }
+struct World : RandomWorld {
+  using RandomWorld::RandomWorld;
 
   void feed(const Event& e) {
     driver.feed(e);
@@ -36,34 +27,13 @@ struct World {
     } else if (const auto* s = std::get_if<SignalTree>(&action)) {
       if (live.count(s->spawn) && (!stubborn || s->number == SIGKILL))
         later(Exited{s->spawn, s->number}, kDelay + below(kDelay));
-    } else if (const auto* w = std::get_if<SweepTree>(&action)) {
-      later(TreeGone{w->spawn}, below(kDelay));
-    } else if (const auto* aw = std::get_if<AwaitTree>(&action)) {
-      later(TreeGone{aw->spawn}, below(kDelay));
-    } else if (const auto* arm = std::get_if<Arm>(&action)) {
-      cancel(arm->timer);
-      timers[arm->timer] = agenda.emplace(arm->at, Fired{arm->spawn, arm->timer});
-    } else if (const auto* c = std::get_if<Cancel>(&action)) {
-      cancel(c->timer);
-    }
-  }
-  void cancel(Timer t) {
-    if (const auto it = timers.find(t); it != timers.end()) {
-      agenda.erase(it->second);
-      timers.erase(it);
+    } else {
+      answer_machinery(action, kDelay);
     }
   }
   void run_until(Millis end) {
-    while (!agenda.empty() && agenda.begin()->first <= end) {
-      const auto it = agenda.begin();
-      const Event e = it->second;
-      driver.now = std::max(driver.now, it->first);
-      for (auto t = timers.begin(); t != timers.end(); ++t) {
-        if (t->second != it) continue;
-        timers.erase(t);
-        break;
-      }
-      agenda.erase(it);
+    while (const auto event = next(end)) {
+      const Event& e = *event;
       if (const auto* x = std::get_if<Exited>(&e)) {
         if (!live.erase(x->spawn)) continue;  // it died already
       } else if (const auto* f = std::get_if<SpawnFailed>(&e)) {
@@ -74,7 +44,6 @@ struct World {
       feed(e);
       if (!something_is_due()) hangs = true;
     }
-    driver.now = end;
   }
   bool something_is_due() const {
     const State& s = driver.state;
@@ -106,12 +75,6 @@ struct World {
   }
 
   static constexpr int64_t kDelay = 40;
-  using Agenda = std::multimap<Millis, Event>;
-  Driver driver;
-  std::mt19937 random;
-  Agenda agenda;
-  std::map<Timer, Agenda::iterator> timers;
-  std::set<uint32_t> live;
   bool stubborn = false, doubled = false, hangs = false;
   int spawns = 0;
 };

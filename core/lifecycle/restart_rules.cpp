@@ -1,0 +1,54 @@
+#include "core/lifecycle/restart_rules.h"
+
+#include <sys/wait.h>
+
+#include <algorithm>
+
+namespace tend::lifecycle {
+namespace {
+
+bool is_stop_code(int32_t status, const Policy& p) {
+  if (status == kStatusUnknown || !WIFEXITED(status)) return false;
+  const auto end = p.stop_codes.begin() + std::min<std::size_t>(p.stop_code_count, p.stop_codes.size());
+  return std::find(p.stop_codes.begin(), end, WEXITSTATUS(status)) != end;
+}
+
+}  // namespace
+
+void note_exit(State& s, int32_t status, Millis now) {
+  s.exited_at = now;
+  s.has_exit = status != kStatusUnknown;
+  s.last_status = s.has_exit ? status : 0;
+}
+
+Cause cause_of(int32_t status) {
+  if (status == kStatusUnknown) return Cause::keeper_lost;
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? Cause::exited : Cause::crash;
+}
+
+Verdict judge_exit(State& s, const Policy& p) {
+  const bool never_ran = s.cause == Cause::spawn_failed;
+  if (never_ran && s.fresh) return Verdict::fail;
+  if (!p.autorestart || (s.has_exit && !never_ran && is_stop_code(s.last_status, p))) return Verdict::stop;
+  const bool in_window = s.created.n >= 0 && s.exited_at - s.created < p.min_uptime * p.max_restarts;
+  if (in_window && s.exited_at - s.since < p.min_uptime) s.unstable += 1;
+  if (s.unstable < p.max_restarts) return Verdict::relaunch;
+  s.unstable = 0;
+  s.created = Millis{-1};
+  return Verdict::fail;
+}
+
+Millis next_delay(State& s, const Policy& p) {
+  if (p.exp_backoff.n > 0) {
+    s.backoff = s.backoff.n == 0 ? p.exp_backoff : Millis{s.backoff.n + s.backoff.n / 2};
+    s.backoff = std::min(s.backoff, kMaxBackoff);
+    return s.backoff;
+  }
+  if (p.restart_delay.n > 0) return p.restart_delay;
+  // No process existed, so nothing but this delay keeps a vanished program from being tried in a hot loop.
+  if (s.cause == Cause::spawn_failed)
+    return std::min(kSpawnRetry * (1 << std::min(s.unstable, 8u)), kMaxBackoff);
+  return Millis{0};
+}
+
+}  // namespace tend::lifecycle
