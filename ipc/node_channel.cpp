@@ -6,6 +6,7 @@
 
 #include <array>
 #include <deque>
+#include <span>
 #include <string>
 
 #include "core/base/clock.h"
@@ -149,18 +150,11 @@ void NodeChannel::Impl::handle(std::string_view line) {
 
 // As send(2): -1 and errno.
 ssize_t NodeChannel::Impl::write_some(std::string_view bytes, int fd) {
-  if (fd >= 0) {
-    const auto sent = send_with_fds(
-        socket.get(), {reinterpret_cast<const std::byte*>(bytes.data()), bytes.size()}, {&fd, 1});
-    if (sent) return static_cast<ssize_t>(*sent);
-    errno = sent.error().code;
-    return -1;
-  }
-  ssize_t n = 0;
-  do {
-    n = ::send(socket.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-  } while (n < 0 && errno == EINTR);
-  return n;
+  const std::span<const int> fds(&fd, fd < 0 ? 0 : 1);
+  const auto sent = send_with_fds(socket.get(), std::as_bytes(std::span(bytes)), fds);
+  if (sent) return static_cast<ssize_t>(*sent);
+  errno = sent.error().code;
+  return -1;
 }
 
 bool NodeChannel::Impl::send(const Value& v, int fd) {
@@ -228,7 +222,6 @@ NodeChannel::NodeChannel(loop::Loop& loop, UniqueFd socket, std::function<void(V
 
 NodeChannel::~NodeChannel() { impl_->shut(); }
 
-bool NodeChannel::send(const Value& message) { return impl_->send(message, -1); }
 bool NodeChannel::send(const Value& message, int fd) { return impl_->send(message, fd); }
 
 }  // namespace tend::ipc

@@ -22,11 +22,9 @@ class NodeChannel {
   ~NodeChannel();
   NodeChannel(const NodeChannel&) = delete;
   NodeChannel& operator=(const NodeChannel&) = delete;
-  // One line; queued while the socket is full, at most 1 MiB, then false.
-  bool send(const Value& message);
-  // The same with a descriptor that rides on it: `message` is a NODE_HANDLE envelope (protocols.md 1.4).
-  // Borrowed; a duplicate waits where the line has to.
-  bool send(const Value& message, int fd);
+  // One line; queued while the socket is full, at most 1 MiB, then false. `fd` (borrowed) rides on it: then
+  // `message` is a NODE_HANDLE envelope (protocols.md 1.4), and a duplicate waits where the line has to.
+  bool send(const Value& message, int fd = -1);
 
  private:
   struct Impl;

@@ -10,8 +10,6 @@
 namespace tend::cluster {
 namespace {
 
-constexpr int kBacklog = 511;                     // Node's default
-constexpr int64_t kFirstFd = 3;                   // of the option `listen`, as LISTEN_FDS counts
 constexpr int64_t kIpv6Only = 1, kReuseAddr = 4;  // flags of libuv's tcp and udp bind
 
 // A number or a word, as Node would put it into a key.
@@ -88,7 +86,7 @@ void Primary::message(const Worker& worker, const Value& frame) {
   if (!frame.at("ack").is_null()) {
     handoff_->answered(frame.at("ack").integer(), frame.at("accepted").boolean());
   } else if (act == "online") {
-    owner_.online(worker);
+    owner_.progressed(worker);
   } else if (act == "queryServer") {
     query(worker, member, frame);
   } else if (act == "listening") {
@@ -119,7 +117,9 @@ Result<Server*> Primary::server_for(const Member& member, const Value& frame, co
   if (const int64_t fd = frame.at("fd").integer(-1); fd >= 0) {
     // listen({fd: 3}) in a worker means the primary's third descriptor: here, the first of the option
     // `listen`.
-    if (Server* known = table_.find(m.group, "listen:" + std::to_string(fd - kFirstFd))) return known;
+    Server* known =
+        fd < kFirstFd ? nullptr : table_.find(m.group, listen_key(static_cast<std::size_t>(fd - kFirstFd)));
+    if (known != nullptr) return known;
     return fail_errno("listen({fd: " + std::to_string(fd) + "})", EBADF);
   }
   if (Server* known = table_.find(m.group, key)) return known;
@@ -182,7 +182,9 @@ void Primary::refuse(const Worker& worker, const Value& frame, const std::string
 // process.
 void Primary::began(const Worker& worker, Member& member, const Value& frame) {
   const Address at = address_of(frame);
-  const std::string given = "listen:" + std::to_string(frame.at("fd").integer(-1) - kFirstFd);
+  const int64_t fd = frame.at("fd").integer(-1);
+  const std::string given =
+      fd < kFirstFd ? std::string() : listen_key(static_cast<std::size_t>(fd - kFirstFd));
   for (Server* server : table_.of(member.membership.group)) {
     const bool any_port = server->address.port == 0 && server->address.transport == at.transport &&
                           server->address.host == at.host;
@@ -194,7 +196,7 @@ void Primary::began(const Worker& worker, Member& member, const Value& frame) {
     if (server->handed_over()) handoff_->watch(*server);
     break;
   }
-  owner_.listening(worker);
+  owner_.progressed(worker);
 }
 
 void Primary::accepts(const Worker& worker, uint32_t number) {
@@ -214,8 +216,7 @@ void Primary::closed(const Worker& worker, Member& member, const Value& frame) {
   for (const auto& [other, m] : members_) {
     if (m.servers.count(server->number) != 0) return;
   }
-  const bool by_option = server->key.rfind("listen:", 0) == 0;
-  if (by_option || member.retired || !owner_.may_close(worker)) return;
+  if (is_listen_key(key) || member.retired || !owner_.may_close(worker)) return;
   handoff_->forget(server->number);
   table_.close(*server);
 }
@@ -262,15 +263,6 @@ void Primary::release(std::string_view group) {
     for (auto& [worker, member] : members_) member.servers.erase(server->number);
   }
   table_.close_group(group);
-}
-
-void Primary::shrink(std::string_view group, uint32_t first) {
-  for (Server* server : table_.of(group)) {
-    for (auto it = server->listening.lower_bound(first); it != server->listening.end();) {
-      const uint32_t slot = *it++;
-      table_.set_listening(*server, slot, false);
-    }
-  }
 }
 
 bool Primary::covers(const Worker& worker, const Worker& old) const {

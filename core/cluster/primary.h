@@ -8,7 +8,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,8 +39,8 @@ class Primary {
   struct Owner {
     // One line on the worker's channel; with fd >= 0 (borrowed) riding on it. False: it cannot be reached.
     std::function<bool(const Worker&, const Value&, int fd)> send;
-    std::function<void(const Worker&)> online;     // its first frame
-    std::function<void(const Worker&)> listening;  // it accepts on one more server
+    // Its first frame came, or it accepts on one more server.
+    std::function<void(const Worker&)> progressed;
     // May a server close that its last worker closed by itself? Not while that worker is being stopped.
     std::function<bool(const Worker&)> may_close;
   };
@@ -69,8 +68,6 @@ class Primary {
 
   // Does `worker` accept on everything that `old` has open? True when that is nothing.
   bool covers(const Worker& worker, const Worker& old) const;
-  // Slots from `first` on are no more.
-  void shrink(std::string_view group, uint32_t first);
   // The worker says that so many of its connections have closed (balance least).
   void connections_closed(const Worker& worker, int64_t count);
 

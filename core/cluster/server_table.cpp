@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::string_view kBalances[] = {"reuseport", "shared", "rr", "least", "sticky"};
 constexpr uint32_t kMaxMembers = 128;
+constexpr std::string_view kListenKey = "listen:";
 
 }  // namespace
 
@@ -21,6 +22,9 @@ Result<Balance> balance_of(std::string_view word) {
   return fail("balance: found \"" + std::string(word) +
               "\"; accepted: auto|reuseport|shared|rr|least|sticky");
 }
+
+std::string listen_key(std::size_t index) { return std::string(kListenKey) + std::to_string(index); }
+bool is_listen_key(std::string_view key) { return key.substr(0, kListenKey.size()) == kListenKey; }
 
 std::string member_name(uint32_t server, std::size_t member) {
   return "sock/" + std::to_string(server) + "." + std::to_string(member);

@@ -22,13 +22,19 @@ namespace tend::cluster {
 // How connections reach the workers of one server (settled 36, 37).
 enum class Balance : uint8_t { reuseport, shared, rr, least, sticky };
 
+inline constexpr int kBacklog = 511;  // Node's default
+inline constexpr int kFirstFd =
+    3;  // descriptor of the first socket of the option `listen`, as LISTEN_FDS counts
+std::string listen_key(std::size_t index);  // of the n-th socket of the option `listen`, from 0
+bool is_listen_key(std::string_view key);
+
 // "auto" is reuseport. Nothing for an unknown word.
 Result<Balance> balance_of(std::string_view word);
 
 struct Server {
   uint32_t number = 0;
   std::string group;  // the app
-  std::string key;    // protocols.md 2.4, or "listen:<n>" for a socket of the option `listen`
+  std::string key;    // protocols.md 2.4, or listen_key()
   Address address;    // as asked; port 0 stays 0
   Balance balance = Balance::reuseport;
   int backlog = 0;

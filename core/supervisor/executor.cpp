@@ -67,9 +67,9 @@ void Executor::run(Instance& app, const lifecycle::Action& action) {
              action);
 }
 
-tree::Member Executor::member(const Instance& app, uint32_t spawn) const {
-  const bool is_other = spawn != app.state.spawn && spawn == app.state.other.spawn;
-  return {app.id, spawn, spawn == app.state.spawn ? app.main.pid : is_other ? app.other.pid : 0};
+tree::Member Executor::member(Instance& app, uint32_t spawn) const {
+  const Side* side = side_of(app, spawn);
+  return {app.id, spawn, side == nullptr ? 0 : side->pid};
 }
 
 void Executor::signal(Instance& app, uint32_t spawn, int number) {
@@ -181,8 +181,9 @@ void Executor::adopt_log(Instance& app, uint32_t spawn, logs::Channel channel, U
 
 void Executor::adopt_channel(Instance& app, uint32_t spawn, UniqueFd socket) {
   const uint32_t id = app.id;
-  Side& side = spawn == app.state.spawn ? app.main : app.other;
-  side.channel = std::make_unique<ipc::NodeChannel>(
+  Side* side = side_of(app, spawn);
+  if (side == nullptr) return;
+  side->channel = std::make_unique<ipc::NodeChannel>(
       m_.loop, std::move(socket),
       [this, id, spawn](const Value& message) { workers_.message(id, spawn, message); }, [] {});
 }

@@ -52,7 +52,7 @@ class Executor {
   void planned(uint32_t id, uint32_t number, Result<keeper::SpawnRequest> request);
   Status hand_over(Instance& app, keeper::SpawnRequest& request);
   logs::StreamOptions stream_options(const Instance& app, logs::Channel channel) const;
-  tree::Member member(const Instance& app, uint32_t spawn) const;
+  tree::Member member(Instance& app, uint32_t spawn) const;
   Mechanisms m_;
   Workers& workers_;
   Feed feed_;

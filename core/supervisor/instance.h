@@ -58,4 +58,11 @@ struct Instance {
   std::unique_ptr<loop::Timer> cron;
 };
 
+// What belongs to process `spawn` of the instance; null when that is neither of its two.
+inline Side* side_of(Instance& app, uint32_t spawn) {
+  if (spawn == app.state.spawn) return &app.main;
+  const lifecycle::Other& other = app.state.other;
+  return other.role != lifecycle::Other::Role::none && spawn == other.spawn ? &app.other : nullptr;
+}
+
 }  // namespace tend::supervisor

@@ -66,7 +66,8 @@ std::string_view event_name(const lifecycle::Event& event, const lifecycle::Stat
     if (to.other.role == lifecycle::Other::Role::none && to.phase == from.phase) return "replaced";
   }
   if (const auto* exit = std::get_if<lifecycle::Exited>(&event); exit != nullptr && !(from == to))
-    return exit->spawn == from.other.spawn ? std::string_view() : "exit";  // of a replaced one its end is told
+    return exit->spawn == from.other.spawn ? std::string_view()
+                                           : "exit";  // of a replaced one its end is told
   if (from.phase == to.phase && from.spawn == to.spawn) return {};
   switch (to.phase) {
     case Phase::launching:

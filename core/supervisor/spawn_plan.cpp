@@ -19,8 +19,6 @@ constexpr std::string_view kPrivate[] = {"NODE_CHANNEL_FD", "NODE_CHANNEL_SERIAL
                                          "NOTIFY_SOCKET",   "WATCHDOG_USEC",
                                          "WATCHDOG_PID",    "TEND_EPOCH"};
 
-constexpr std::size_t kFirstFd = 3;
-
 void put(Env& env, std::string_view name, std::string value) {
   for (auto& [n, v] : env) {
     if (n == name) {
@@ -77,15 +75,13 @@ std::string with_descriptors(std::string arg, std::size_t sockets) {
   for (std::size_t i = sockets; i-- > 0;) {
     for (const std::string& word : {"{fd" + std::to_string(i) + "}", std::string(i == 0 ? "{fd}" : "")}) {
       for (std::size_t at = 0; !word.empty() && (at = arg.find(word, at)) != std::string::npos;)
-        arg.replace(at, word.size(), std::to_string(kFirstFd + i));
+        arg.replace(at, word.size(), std::to_string(cluster::kFirstFd + i));
     }
   }
   return arg;
 }
 
-bool drains(const AppSpec& spec) {
-  return speaks_node_channel(spec) && (is_worker(spec) || !spec.listen.empty());
-}
+bool drains(const AppSpec& spec) { return speaks_node_channel(spec) && reloads_without_gap(spec); }
 
 // For the preload: how long idle connections are left open, and when what does not end by itself is closed:
 // before the stop signal comes.
@@ -133,7 +129,7 @@ void add_own(Env& env, const PlanInput& in) {
     put(env, "LISTEN_FDNAMES", socket_names(spec));
   }
   if (speaks_node_channel(spec)) {
-    put(env, "NODE_CHANNEL_FD", std::to_string(kFirstFd + sockets));
+    put(env, "NODE_CHANNEL_FD", std::to_string(cluster::kFirstFd + sockets));
     put(env, "NODE_CHANNEL_SERIALIZATION_MODE", "json");
     if (drains(spec)) put(env, "TEND_DRAIN", drain_setting(spec));
     if (is_worker(spec)) put(env, "NODE_UNIQUE_ID", std::to_string(worker_id(in.id, in.spawn)));

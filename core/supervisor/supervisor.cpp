@@ -59,8 +59,7 @@ Workers::Owner Supervisor::workers_owner() {
           [this](uint32_t server, Value body) {
             pending_.push_back({kSocketIds + server, std::move(body)});
             m_.loop.defer([this] { flush([](bool) {}); });
-          },
-          [](const Instance&, const Value&) {}};
+          }};
 }
 
 Instance* Supervisor::find(uint32_t id) {
@@ -344,14 +343,13 @@ void Supervisor::watch_memory() {
 void Supervisor::on_report(keeper::Report r) {
   using keeper::Kind;
   Instance* app = find(r.id);
-  const bool is_other = app != nullptr && app->state.other.role != lifecycle::Other::Role::none &&
-                        app->state.other.spawn == r.spawn;
-  const bool ours = app != nullptr && (app->state.spawn == r.spawn || is_other) && r.kind != Kind::held;
+  Side* side = app == nullptr ? nullptr : side_of(*app, r.spawn);
+  const bool ours = side != nullptr && r.kind != Kind::held;
   switch (r.kind) {
     case Kind::spawned:
     case Kind::spawn_pending:
       if (!ours) return unknown_process(r);
-      (is_other ? app->other : app->main).pid = static_cast<int>(r.a);
+      side->pid = static_cast<int>(r.a);
       if (r.kind == Kind::spawned) feed(r.id, lifecycle::Spawned{r.spawn});
       note(*app);
       break;

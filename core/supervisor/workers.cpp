@@ -6,11 +6,9 @@
 namespace tend::supervisor {
 namespace {
 
-constexpr int kBacklog = 511;
-
 ipc::NodeChannel* channel_of(Instance& app, uint32_t spawn) {
-  if (spawn == app.state.spawn) return app.main.channel.get();
-  return spawn == app.state.other.spawn ? app.other.channel.get() : nullptr;
+  const Side* side = side_of(app, spawn);
+  return side == nullptr ? nullptr : side->channel.get();
 }
 
 }  // namespace
@@ -32,14 +30,10 @@ Workers::Workers(loop::Loop& loop, Log& log, keeper::Client& keeper, Owner owner
       primary_(loop, log, *this,
                {[this](const cluster::Worker& w, const Value& m, int fd) { return send(w, m, fd); },
                 [this](const cluster::Worker& w) {
-                  if (Instance* app = owner_.find(w.id)) {
-                    (w.spawn == app->state.spawn ? app->main : app->other).reported = true;
-                    judge_ready(w.id, w.spawn);
-                  }
-                },
-                [this](const cluster::Worker& w) {
-                  if (Instance* app = owner_.find(w.id); app != nullptr && w.spawn == app->state.spawn)
-                    app->main.reported = true;
+                  Instance* app = owner_.find(w.id);
+                  Side* side = app == nullptr ? nullptr : side_of(*app, w.spawn);
+                  if (side == nullptr) return;
+                  side->reported = true;
                   judge_ready(w.id, w.spawn);
                 },
                 [this](const cluster::Worker& w) {
@@ -57,7 +51,7 @@ void Workers::note(uint32_t server, Value body) { owner_.note(server, std::move(
 bool Workers::send(const cluster::Worker& worker, const Value& message, int fd) {
   Instance* app = owner_.find(worker.id);
   ipc::NodeChannel* channel = app == nullptr ? nullptr : channel_of(*app, worker.spawn);
-  return channel != nullptr && (fd < 0 ? channel->send(message) : channel->send(message, fd));
+  return channel != nullptr && channel->send(message, fd);
 }
 
 cluster::Membership Workers::membership(const Instance& app) const {
@@ -67,7 +61,7 @@ cluster::Membership Workers::membership(const Instance& app) const {
 }
 
 void Workers::adopt(Instance& app, uint32_t spawn) {
-  if (!is_worker(*app.spec) && app.spec->listen.empty()) return;
+  if (!reloads_without_gap(*app.spec)) return;
   const bool serving = spawn != app.state.spawn || app.state.phase == lifecycle::Phase::online;
   primary_.adopt({app.id, spawn}, membership(app), serving);
   if (serving || !app.state.executed || !is_worker(*app.spec)) return;
@@ -79,7 +73,7 @@ Result<std::vector<int>> Workers::sockets(const Instance& app) {
   std::vector<int> found;
   const cluster::Membership member = membership(app);
   for (std::size_t i = 0; i < app.spec->listen.size(); ++i) {
-    const std::string key = "listen:" + std::to_string(i);
+    const std::string key = cluster::listen_key(i);
     auto address = cluster::parse_listen(app.spec->listen[i]);
     if (!address) return tl::unexpected(address.error());
     cluster::Server* server = primary_.servers().find(member.group, key);
@@ -95,7 +89,7 @@ Result<std::vector<int>> Workers::sockets(const Instance& app) {
       // To accept and pass on needs a channel that takes connections.
       const bool handed = member.balance == cluster::Balance::rr || member.balance == cluster::Balance::least;
       wanted.balance = handed && !is_worker(*app.spec) ? cluster::Balance::reuseport : member.balance;
-      wanted.backlog = kBacklog;
+      wanted.backlog = cluster::kBacklog;
       if (auto gone = cluster::remove_stale(*address); !gone && gone.error().code != ENOENT)
         return tl::unexpected(gone.error());
       auto opened = primary_.servers().open(std::move(wanted), member.slots);
@@ -110,7 +104,7 @@ Result<std::vector<int>> Workers::sockets(const Instance& app) {
 }
 
 void Workers::joined(const Instance& app, uint32_t spawn) {
-  if (is_worker(*app.spec) || !app.spec->listen.empty()) primary_.join({app.id, spawn}, membership(app));
+  if (reloads_without_gap(*app.spec)) primary_.join({app.id, spawn}, membership(app));
 }
 
 void Workers::message(uint32_t id, uint32_t spawn, const Value& message) {
@@ -122,11 +116,10 @@ void Workers::message(uint32_t id, uint32_t spawn, const Value& message) {
   if (cmd == "NODE_TEND_CLOSED")
     return primary_.connections_closed({id, spawn}, message.at("count").integer());
   if (cmd.rfind("NODE_", 0) == 0) return;
-  if (message.text() == "ready") {
-    (spawn == app->state.spawn ? app->main : app->other).ready = true;
-    judge_ready(id, spawn);
-  }
-  owner_.message(*app, message);
+  Side* side = side_of(*app, spawn);
+  if (message.text() != "ready" || side == nullptr) return;
+  side->ready = true;
+  judge_ready(id, spawn);
 }
 
 // settled 23: the message if wait_ready; a successor also on all that its predecessor listens on.
@@ -145,7 +138,7 @@ void Workers::judge_ready(uint32_t id, uint32_t spawn) {
 void Workers::became_online(const Instance& app) {
   if (is_worker(*app.spec)) return;  // it says itself what it accepts on
   for (std::size_t i = 0; i < app.spec->listen.size(); ++i) {
-    if (const auto* server = primary_.servers().find(group_of(*app.spec), "listen:" + std::to_string(i)))
+    if (const auto* server = primary_.servers().find(group_of(*app.spec), cluster::listen_key(i)))
       primary_.accepts({app.id, app.state.spawn}, server->number);
   }
 }

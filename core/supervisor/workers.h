@@ -16,7 +16,7 @@ namespace tend::supervisor {
 
 // Whether Node's cluster protocol is spoken with it: mode cluster, and a Node that can (settled 30).
 bool is_worker(const AppSpec& spec);
-// Whether a successor can run beside the old process, on the same sockets.
+// Whether tend holds its sockets, so that a successor can run beside the old process.
 bool reloads_without_gap(const AppSpec& spec);
 // The instances that share sockets.
 std::string group_of(const AppSpec& spec);
@@ -29,7 +29,6 @@ class Workers final : private cluster::Store {
     std::function<Instance*(uint32_t id)> find;
     std::function<uint32_t(const AppSpec& spec)> count;              // instances of its group
     std::function<void(uint32_t server, Value body)> note;           // durably; null: forget
-    std::function<void(const Instance& app, const Value&)> message;  // what the app said to its manager
   };
   Workers(loop::Loop& loop, Log& log, keeper::Client& keeper, Owner owner);
 
@@ -55,7 +54,6 @@ class Workers final : private cluster::Store {
   bool has_sockets(const AppSpec& spec) { return !primary_.servers().of(group_of(spec)).empty(); }
   // No instance of its app runs or will: the sockets close.
   void release(const AppSpec& spec) { primary_.release(group_of(spec)); }
-  void shrink(const AppSpec& spec, uint32_t first) { primary_.shrink(group_of(spec), first); }
 
  private:
   void hold(std::string_view name, int fd) override;
