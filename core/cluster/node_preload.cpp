@@ -5,8 +5,8 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
 
+#include "core/base/file.h"
 #include "core/base/unique_fd.h"
 
 namespace tend::cluster {
@@ -38,15 +38,11 @@ Status write_preload(const std::string& path) {
   if (is_written(path)) return {};
   const std::string folder = path.substr(0, path.rfind('/'));
   if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) return fail_errno("create " + folder);
-  std::string draft = path + ".XXXXXX";
-  UniqueFd fd(::mkostemp(draft.data(), O_CLOEXEC));
-  if (!fd) return fail_errno("create " + draft);
-  const std::string_view text = node_preload();
-  const bool written = ::write(fd.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
-  if (written && std::rename(draft.c_str(), path.c_str()) == 0) return {};
-  const int code = errno;
-  ::unlink(draft.c_str());
-  return fail_errno("write " + path, code);
+  TemporaryFile file(path);
+  if (file.fd() < 0) return fail_errno("create a file beside " + path);
+  if (auto written = write_all(file.fd(), node_preload()); !written) return written;
+  if (!file.move_to(path)) return fail_errno("rename to " + path);
+  return {};
 }
 
 std::string preload_argument() {

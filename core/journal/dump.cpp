@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include "core/base/file.h"
 #include "core/base/unique_fd.h"
 #include "ipc/msgpack.h"
 
@@ -20,40 +21,6 @@ std::string folder_of(const std::string& path) {
   const auto slash = path.rfind('/');
   if (slash == std::string::npos) return ".";
   return slash == 0 ? "/" : path.substr(0, slash);
-}
-
-// A file that removes itself unless it was renamed away.
-class Temporary {
- public:
-  explicit Temporary(const std::string& beside) : name_(beside + ".XXXXXX") {
-    fd_.reset(::mkostemp(name_.data(), O_CLOEXEC));
-    if (!fd_) name_.clear();
-  }
-  Temporary(const Temporary&) = delete;
-  Temporary& operator=(const Temporary&) = delete;
-  ~Temporary() {
-    if (!name_.empty()) ::unlink(name_.c_str());
-  }
-  int fd() const { return fd_.get(); }
-  bool move_to(const std::string& path) {
-    if (::rename(name_.c_str(), path.c_str()) != 0) return false;
-    name_.clear();
-    return true;
-  }
-
- private:
-  std::string name_;
-  UniqueFd fd_;
-};
-
-Status write_all(int fd, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t n = ::write(fd, text.data(), text.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return fail_errno("write");
-    text.remove_prefix(static_cast<std::size_t>(n));
-  }
-  return {};
 }
 
 // A second name first, so that at no time neither file exists.
@@ -112,7 +79,7 @@ Result<Value> read_dump(const std::string& path) {
 
 Status save_dump(const std::string& path, const Value& apps) {
   const std::string text = ipc::to_json(Map{{"version", kVersion}, {"apps", apps}}, 2) + "\n";
-  Temporary file(path);
+  TemporaryFile file(path);
   if (file.fd() < 0) return fail_errno("create a file beside " + path);
   if (auto ok = write_all(file.fd(), text); !ok)
     return fail(path + ": " + ok.error().message, ok.error().code);

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/base/file.h"
 #include "ipc/frame.h"
 #include "ipc/msgpack.h"
 
@@ -59,16 +60,6 @@ void measure(Scan& found) {
   for (const auto& [id, entry] : found.entries) {
     if (!entry.deleted) found.live_size += entry.size;
   }
-}
-
-Status write_all(int fd, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t n = ::write(fd, bytes.data(), bytes.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return fail_errno("write");
-    bytes.remove_prefix(static_cast<std::size_t>(n));
-  }
-  return {};
 }
 
 Status read_at(int fd, uint64_t offset, std::span<char> into) {
