@@ -7,12 +7,10 @@
 (() => {
   const settings = process.env.TEND_DRAIN;
   delete process.env.TEND_DRAIN;
-  const args = process.execArgv;
-  const file = typeof __filename === 'string' ? __filename : '';
-  const own = args.findIndex((a) => (file && a === file) || a.startsWith('--import=data:text/javascript;tend'));
-  if (own >= 0) file ? args.splice(own - 1, 2) : args.splice(own, 1);  // -r FILE, or one word
-  delete require.cache[file];
-  if (!settings) return;  // a thread, or a child of the app
+  if (!settings) return;  // not started by tend: a thread, or a child of the app
+  const isFile = typeof __filename === 'string';
+  process.execArgv.splice(0, isFile ? 2 : 1);  // tend puts it first: -r FILE, or one word
+  if (isFile) delete require.cache[__filename];
 
   // ms for idle connections, ms for upgraded ones, and whether the manager counts open connections
   const [grace, limit, report] = settings.split(':').map(Number);
@@ -23,7 +21,7 @@
   function track(server) {
     let open = known.get(server);
     if (open) return open;
-    open = { responses: new Set(), sockets: new Set(), sessions: new Set(), purgeAt: 256, draining: false };
+    open = { responses: new Set(), sockets: new Set(), sessions: new Set(), purgeAt: 256 };
     known.set(server, open);
     const http1 = typeof server.closeIdleConnections === 'function';
     const http2 = /^Http2/.test(server.constructor && server.constructor.name);
@@ -34,12 +32,18 @@
       });
     }
     if ((http1 || http2) && !Object.hasOwn(server, 'close')) {
-      const close = http1 ? net.Server.prototype.close : server.close;
+      const close = server.close;  // a subclass may have its own
       Object.defineProperty(server, 'close', {
         configurable: true, enumerable: false, writable: true,
-        value: function (callback) {
-          if (!open.draining) drain(server, open, http1);
-          return close.call(this, callback);
+        value: function (...words) {
+          if (this.listening) drain(server, open, http1);
+          if (!http1 || Object.hasOwn(this, 'closeIdleConnections')) return close.apply(this, words);
+          this.closeIdleConnections = () => {};  // what Node's close() begins with
+          try {
+            return close.apply(this, words);
+          } finally {
+            delete this.closeIdleConnections;
+          }
         },
       });
     }
@@ -52,23 +56,23 @@
   }
 
   function drain(server, open, http1) {
-    open.draining = true;
     for (const response of open.responses) if (!response.headersSent) response.shouldKeepAlive = false;
     for (const session of open.sessions) session.close();  // GOAWAY; streams under way end by themselves
     const timers = [];
-    if (http1) {
-      timers.push(setTimeout(() => {
-        server.closeIdleConnections();
-        timers.push(setInterval(() => server.closeIdleConnections(), 50).unref());
-      }, grace).unref());
-    }
-    timers.push(setTimeout(() => {
+    const stop = () => timers.forEach(clearTimeout);
+    const after = (ms, act) => timers.push(setTimeout(() => (server.listening ? stop() : act()), ms).unref());
+    const closeIdle = () => {
+      server.closeIdleConnections();
+      after(50, closeIdle);
+    };
+    if (http1) after(grace, closeIdle);
+    after(limit, () => {
       for (const socket of open.sockets) {
         if (!socket.destroyed) socket.end(Buffer.from([0x88, 0x02, 0x03, 0xe9]));  // 1001: going away
       }
       for (const session of open.sessions) session.destroy();
-    }, limit).unref());
-    server.once('close', () => timers.forEach(clearTimeout));
+    });
+    server.once('close', stop);
   }
 
   let closed = 0;  // connections since the last report
@@ -87,7 +91,7 @@
   });
   channels.channel('http.server.request.start').subscribe(({ server, response }) => {
     const open = track(server);
-    if (open.draining || !server.listening) response.shouldKeepAlive = false;
+    if (!server.listening) response.shouldKeepAlive = false;
     open.responses.add(response);
     if (open.responses.size < open.purgeAt) return;
     for (const r of open.responses) if (!r.socket || r.socket.destroyed) open.responses.delete(r);

@@ -329,6 +329,58 @@ class Listening(ClusterTest):
         self.assertIn("numeric address", done.stdout + done.stderr)
 
 
+class Unnoticed(ClusterTest):
+    """What tend loads before an app changes nothing that the app can see."""
+
+    def test_no_argument_and_no_variable_is_left(self):
+        real = self.tend.dir / "real"
+        real.mkdir()
+        link = self.tend.dir / "link"
+        link.symlink_to(real)
+        self.tend.env["TEND_HOME"] = str(link / "home")
+        self.tend.home = link / "home"
+        self.tend.script("app.js", "require('fs').writeFileSync('said', JSON.stringify("
+                                   "[process.execArgv, process.env.TEND_DRAIN]));\nsetInterval(() => {}, 1e6);\n")
+        self.tend.ok("start", "app.js", "-i", 1, "--node-args=--no-warnings")
+        self.tend.wait_text("said", '[["--no-warnings"],null]')
+
+    def test_a_servers_own_close_is_called(self):
+        self.tend.script("server.js", """
+const http = require('http');
+class Own extends http.Server {
+  close(...words) { require('fs').writeFileSync('closed', ''); return super.close(...words); }
+}
+new Own((q, r) => r.end(String(process.pid))).listen(+process.env.PORT);
+""")
+        self.start(1)
+        self.tend.ok("reload", "api")
+        self.assertTrue((self.tend.work / "closed").exists())
+
+    def test_a_server_that_listens_again_keeps_connections_alive_again(self):
+        self.tend.script("server.js", """
+const http = require('http');
+const server = http.createServer((q, r) => {
+  r.end(String(process.pid));
+  if (q.url === '/again') server.close(() => server.listen(+process.env.PORT));
+});
+server.listen(+process.env.PORT);
+""")
+        self.start(1)
+
+        def connection(path="/"):
+            link = http.client.HTTPConnection("127.0.0.1", self.port, timeout=limit(10))
+            self.addCleanup(link.close)
+            link.request("GET", path)
+            answer = link.getresponse()
+            answer.read()
+            return answer.getheader("Connection")
+
+        self.assertEqual(connection(), "keep-alive")
+        connection("/again")
+        self.serving()
+        wait_for(lambda: connection() == "keep-alive", timeout=5, what="keep-alive after the server listens again")
+
+
 class Channel(ClusterTest):
     def test_send_exists_and_does_not_hold_the_app(self):
         self.tend.script("app.js", "require('fs').writeFileSync('said', typeof process.send);\n")
