@@ -15,12 +15,14 @@
 #include "cmd/tend/caller.h"
 #include "core/base/clock.h"
 #include "core/base/unique_fd.h"
+#include "core/keeper/main.h"
 
 namespace tend::cli {
 namespace {
 
-constexpr Millis kGiveUp{5'000};
-constexpr Millis kSpawnAgain{1'000};  // the winner of the lock may have died before it listened
+constexpr Millis kFailed{5'000};      // no keeper stays
+constexpr Millis kBusy{30'000};       // one is there and does not listen yet: the machine is loaded
+constexpr Millis kSpawnAgain{1'000};  // doubles: the winner of the lock may have died before it listened
 constexpr int kReadyFd = 3;
 
 Status make_folders(const std::string& dir) {
@@ -92,11 +94,13 @@ Result<UniqueFd> spawn_keeper(const Home& home) {
   return ours;
 }
 
-// Until the keeper listens (a byte), gave up (end of file), or the time is over.
-void await_ready(int ready, Millis limit) {
+// Whether a keeper has the home: this one or, by its word, another. False: it failed, or the time is over.
+bool await_keeper(int ready, Millis limit) {
   pollfd p{ready, POLLIN, 0};
   while (::poll(&p, 1, static_cast<int>(limit.n)) < 0 && errno == EINTR) {
   }
+  char said = 0;
+  return p.revents != 0 && ::read(ready, &said, 1) == 1;
 }
 
 }  // namespace
@@ -104,20 +108,21 @@ void await_ready(int ready, Millis limit) {
 Result<ipc::RpcClient> start_daemon(const Home& home) {
   if (auto made = make_folders(home.dir); !made) return tl::unexpected<Error>(made.error());
   const SystemClock clock;
-  const Millis end = clock.now() + kGiveUp;
-  for (;;) {
+  const Millis began = clock.now();
+  for (Millis pause_to_spawn = kSpawnAgain;; pause_to_spawn = pause_to_spawn + pause_to_spawn) {
     auto ready = spawn_keeper(home);
     if (!ready) return tl::unexpected<Error>(ready.error());
-    const Millis again = std::min(end, clock.now() + kSpawnAgain);
-    await_ready(ready->get(), end - clock.now());
+    const bool held = await_keeper(ready->get(), began + kBusy - clock.now());
+    const Millis end = began + (held ? kBusy : kFailed);
+    const Millis again = std::min(end, clock.now() + pause_to_spawn);
     for (int pause = 1;; pause = std::min(pause * 2, 20)) {
       auto client = ipc::RpcClient::connect(home.socket());
       if (client) return client;
-      const bool nobody = client.error().code == ENOENT || client.error().code == ECONNREFUSED ||
-                          client.error().code == EAGAIN;
-      if (!nobody) return client;
+      if (client.error().code != ENOENT && client.error().code != ECONNREFUSED) return client;
       if (clock.now() >= end)
-        return fail("the daemon did not come up within 5s; see " + home.daemon_log(), ipc::kDeadlineCode);
+        return fail("the daemon did not come up within " + std::to_string((end - began).n / 1000) +
+                        "s; see " + home.daemon_log(),
+                    ipc::kDeadlineCode);
       if (clock.now() >= again) break;
       ::poll(nullptr, 0, pause);  // somebody else's keeper is about to listen: there is nothing to wait on
     }

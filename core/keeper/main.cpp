@@ -69,6 +69,12 @@ std::string own_program() {
   return n > 0 ? std::string(path.data(), static_cast<size_t>(n)) : std::string();
 }
 
+void tell(UniqueFd& ready, char what) {
+  if (!ready) return;
+  [[maybe_unused]] const ssize_t n = write(ready.get(), &what, 1);
+  ready.reset();
+}
+
 uint64_t random_epoch() {
   uint64_t epoch = 0;
   while (epoch == 0 && getrandom(&epoch, sizeof epoch, 0) == static_cast<ssize_t>(sizeof epoch)) {
@@ -90,7 +96,10 @@ int run(const Options& options) {
   settings.defaults.umask = umask(077);
   auto lock = HomeLock::take(options.home.dir);
   if (!lock) return report(lock.error().message);
-  if (!*lock) return 0;
+  if (!*lock) {
+    tell(ready, kAnotherKeeper);
+    return 0;
+  }
   HomeLock& home = **lock;
   if (Status bound = home.listen(); !bound) return report(bound.error().message);
 
@@ -112,10 +121,7 @@ int run(const Options& options) {
 
   detach();
   if (chdir("/") != 0) return report("chdir /");
-  if (ready) {
-    [[maybe_unused]] const ssize_t n = write(ready.get(), "1", 1);
-    ready.reset();
-  }
+  tell(ready, kKeeperReady);
   const int status = keeper.run();
   home.remove_socket();
   return status;

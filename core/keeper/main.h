@@ -4,9 +4,13 @@
 
 namespace tend::keeper {
 
+// What ready_fd says, one byte; end of file alone: this keeper failed.
+inline constexpr char kKeeperReady = '1';    // the socket listens
+inline constexpr char kAnotherKeeper = '2';  // it has the lock and listens now or soon
+
 struct Options {
   Home home;
-  int ready_fd = -1;  // written (one byte) once the socket listens; closed when another keeper holds the lock
+  int ready_fd = -1;           // written once, then closed
   const char* self = nullptr;  // the program to execute as supervisor: /proc/self/exe's target
 };
 
