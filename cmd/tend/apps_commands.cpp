@@ -1,7 +1,8 @@
-// stop, restart, reload, delete, reset, sendSignal and the startOr… family.
+// stop, restart, reload, scale, delete, reset, sendSignal and the startOr… family.
 #include <signal.h>
 
 #include <cstring>
+#include <optional>
 
 #include "cmd/pm2/personality.h"
 #include "cmd/tend/command.h"
@@ -111,6 +112,63 @@ int reset(Session& s) {
   return good ? kDone : kFailed;
 }
 
+struct Size {
+  int64_t change = 0;
+  bool relative = false;
+};
+
+// "4", "+2", "-1", "max".
+std::optional<Size> size_of(std::string_view word, int64_t cpus) {
+  if (word == "max") return Size{cpus, false};
+  const bool relative = !word.empty() && (word.front() == '+' || word.front() == '-');
+  const std::string_view digits = word.substr(relative ? 1 : 0);
+  if (!is_digits(digits) || digits.size() > 6) return std::nullopt;
+  const int64_t n = std::stoll(std::string(digits));
+  return Size{word.front() == '-' ? -n : n, relative};
+}
+
+int scale(Session& s) {
+  const std::string& app = s.args.words[0];
+  const std::string& word = s.args.words[1];
+  const auto size = size_of(word, s.context().cpus);
+  if (!size || (s.pm2 && word.front() == '-')) {
+    if (s.pm2)
+      s.complain_raw("\n  error: unknown option `" + printable(word) + "'\n\n");
+    else
+      s.complain("scale: found " + printable(word) + "; accepted: 1.., +n, -n, max");
+    return s.exit_of(kUsage);
+  }
+  const List targets{app};
+  const Millis extra = patience_for(s, targets, true);
+  auto reply = s.ask(api::kScale,
+                     Map{{"targets", targets},
+                         {"change", size->change},
+                         {"relative", size->relative},
+                         {"cwd", s.caller.cwd},
+                         {"cause", s.caller.cause()},
+                         {"no_wait", s.args.no_wait}},
+                     s.pm2 ? Need::started : Need::existing, extra);
+  if (!reply) {
+    if (!s.pm2 || reply.error().code != ESRCH) return s.fail(reply.error());
+    s.complain("Application " + printable(app) + " not found");
+    return kFailed;
+  }
+  const int64_t before = reply->at("before").integer(), now = reply->at("now").integer();
+  bool good = true;
+  if (s.pm2) {
+    if (before == now) {
+      s.complain("Nothing to do");
+      return kFailed;
+    }
+    for (int64_t i = before; i < now; ++i) s.say(pm2::plain("Scaling up application", s.colour()));
+  } else {
+    if (before == now) s.say(printable(app) + " has " + std::to_string(now) + " already\n");
+    good = show_outcomes(s, *reply);
+  }
+  if (good) show_list(s);
+  return good ? kDone : kFailed;
+}
+
 // "SIGUSR2", "usr2" or "12"; 0: unknown.
 int signal_number(std::string_view word) {
   if (is_digits(word)) {
@@ -176,6 +234,8 @@ constexpr Command kCommands[] = {
     {"restart", "", "Apps", "<app|file>…", "Stop and start apps, with changed options if any are given.",
      restart, 1},
     {"reload", "", "Apps", "<app|file>…", "Replace processes one after the other.", reload, 1},
+    {"scale", "", "Apps", "<app> <n|+n|-n|max>",
+     "Change how many processes an app has; those that go finish first.", scale, 2},
     {"delete", "del", "Apps", "<app|file>…", "Stop apps and forget them.", remove, 1},
     {"reset", "", "Apps", "<app>…", "Set the counters of restarts to 0.", reset, 1},
     {"sendSignal", "signal", "Apps", "<signal> <app>…", "Send a signal to the main process.", send_signal, 2},

@@ -64,16 +64,27 @@ void dismiss(Transition& t, Millis now, const Policy& p) {
   arm_other(t, Stage::signalled, now + p.kill);
 }
 
-void halt(Transition& t, Millis now, const Policy& p) {
+// The stop signal, and the time until SIGKILL.
+void ask_to_end(Transition& t, Millis now, const Policy& p) {
   State& s = t.state;
+  s.draining = false;
+  s.kill_due = now + p.kill;
+  t.act(SignalTree{s.spawn, p.stop_signal});
+  t.act(Arm{s.spawn, Timer::kill, s.kill_due});
+}
+
+void halt(Transition& t, bool drain, Millis now, const Policy& p) {
+  State& s = t.state;
+  s.draining = drain && s.phase == Phase::online && p.drain.n > 0;
   if (s.phase == Phase::launching) t.act(Cancel{Timer::ready});
   dismiss(t, now, p);
   s.phase = Phase::stopping;
   s.exited = s.manual = s.emptied = false;
   s.kills = 0;
-  s.kill_due = now + p.kill;
   t.act(Cancel{Timer::stable});
-  t.act(SignalTree{s.spawn, p.stop_signal});
+  if (!s.draining) return ask_to_end(t, now, p);
+  s.kill_due = now + p.drain;
+  t.act(Drain{s.spawn});
   t.act(Arm{s.spawn, Timer::kill, s.kill_due});
 }
 
@@ -91,6 +102,7 @@ void gone(Transition& t, Millis now, const Policy& p) {
   State& s = t.state;
   t.act(Cancel{Timer::kill});
   s.kill_due = Millis{-1};
+  s.draining = false;
   if (s.other.role != Role::none) {
     s.emptied = true;
     return;
@@ -178,7 +190,8 @@ void on_start(Transition& t, Cause cause, Millis now, const Policy& p) {
 void on_restart(Transition& t, Cause cause, Millis now, const Policy& p) {
   State& s = t.state;
   if (!alive(s.phase)) return start_dead(t, cause, now, p);
-  if (s.phase == Phase::launching || s.phase == Phase::online) halt(t, now, p);
+  if (s.phase == Phase::launching || s.phase == Phase::online) halt(t, false, now, p);
+  if (s.phase == Phase::stopping && s.draining) ask_to_end(t, now, p);
   s.wanted = s.manual = true;
   s.cause = cause;
 }
@@ -192,7 +205,7 @@ void on_reload(Transition& t, Millis now, const Policy& p) {
   launch(t, now, p);
 }
 
-void on_stop(Transition& t, Millis now, const Policy& p) {
+void on_stop(Transition& t, bool drain, Millis now, const Policy& p) {
   State& s = t.state;
   s.wanted = false;
   s.manual = false;
@@ -208,9 +221,11 @@ void on_stop(Transition& t, Millis now, const Policy& p) {
       break;
     case Phase::launching:
     case Phase::online:
-      halt(t, now, p);
-      [[fallthrough]];
+      halt(t, drain, now, p);
+      s.cause = Cause::user;
+      break;
     case Phase::stopping:
+      if (!drain && s.draining) ask_to_end(t, now, p);
       s.cause = Cause::user;
       break;
     case Phase::sweeping:  // it ended by itself: the cause stays
@@ -318,7 +333,7 @@ void on_ready_timeout(Transition& t, Millis now, const Policy& p) {
     s.cause = Cause::not_ready;
     return dismiss(t, now, p);
   }
-  halt(t, now, p);
+  halt(t, false, now, p);
   s.wanted = false;  // ends in errored, see gone(): one that is not ready in time would not be the next time
   s.cause = Cause::not_ready;
 }
@@ -326,6 +341,7 @@ void on_ready_timeout(Transition& t, Millis now, const Policy& p) {
 void on_kill_timeout(Transition& t, Millis now, const Policy& p) {
   State& s = t.state;
   if (s.phase != Phase::stopping) return;
+  if (s.draining) return ask_to_end(t, now, p);
   if (s.kills > 0) t.act(Stuck{s.spawn});
   s.kills = static_cast<uint8_t>(std::min(s.kills + 1, 2));
   s.kill_due = now + std::max(p.kill, kMinKillRepeat);
@@ -376,7 +392,7 @@ Transition step(const State& state, const Event& event, Millis now, const Policy
   }
   std::visit(
       Match{[&](Start) { on_start(t, Cause::user, now, p); },  //
-            [&](Stop) { on_stop(t, now, p); }, [&](Restart e) { on_restart(t, e.cause, now, p); },
+            [&](Stop e) { on_stop(t, e.drain, now, p); }, [&](Restart e) { on_restart(t, e.cause, now, p); },
             [&](Reload) { on_reload(t, now, p); },
             [&](Reset) {
               t.state.restarts = t.state.unstable = 0;
@@ -386,7 +402,10 @@ Transition step(const State& state, const Event& event, Millis now, const Policy
             [&](Ready) {
               if (state.phase == Phase::launching) now_ready(t, now, p);
             },
-            [](Drained) {}, [&](SpawnFailed) { on_spawn_failed(t, now, p); },
+            [&](Drained) {
+              if (state.phase == Phase::stopping && state.draining) ask_to_end(t, now, p);
+            },
+            [&](SpawnFailed) { on_spawn_failed(t, now, p); },
             [&](Exited e) { on_exited(t, e.status, now, p); }, [&](TreeGone) { on_tree_gone(t, now, p); },
             [&](Fired e) { on_fired(t, e.timer, now, p); }},
       event);

@@ -4,7 +4,8 @@
 //   stopped --Start--> launching --Spawned/Ready--> online --Exited--> sweeping --TreeGone--> judged:
 //     autorestart off or a stop code -> stopped; too many unstable exits -> errored;
 //     a delay is due -> waiting --(restart timer)--> launching; else launching at once.
-//   any living phase --Stop--> stopping --Exited--> (await tree) --TreeGone--> stopped
+//   any living phase --Stop--> stopping --Exited--> (await tree) --TreeGone--> stopped; with `drain` an online one
+//     finishes first what it has, and is signalled when it says Drained or its time is over
 //   any living phase --Restart--> stopping --TreeGone--> launching
 //   online --Reload--> launching (the old process is `other`, serving) --Ready--> online (it is leaving: drained,
 //     signalled, killed) --TreeGone of it--> online alone. A successor that fails gives the old one its place back.
@@ -50,6 +51,7 @@ struct State {
   bool manual = false;          // within stopping, sweeping: a start was asked for (counters reset)
   bool executed = false;        // the current process reported Spawned
   bool fresh = false;           // the current process was asked for by a person: a failed exec is final
+  bool draining = false;        // within stopping: it finishes what it has, no signal was sent yet
   uint8_t kills = 0;            // within stopping: SIGKILLs sent so far (saturates at 2)
   Cause cause = Cause::none;    // of the last restart
   bool emptied = false;         // within stopping: nothing of the current process is left, but `other` is there
@@ -66,7 +68,7 @@ struct State {
   Millis created{-1};           // monotonic: first start or last manual restart; -1: none (after errored)
   Millis backoff{0};            // present exponential delay; 0: none yet
   Millis due{-1};               // monotonic: when the restart timer of `waiting` fires; -1: none
-  Millis kill_due{-1};          // monotonic: when the kill timer of `stopping` fires; -1: none
+  Millis kill_due{-1};          // monotonic: when the kill timer of `stopping` fires (draining: the signal); -1: none
   Other other;
   friend bool operator==(const State&, const State&) = default;
 };
@@ -95,14 +97,14 @@ inline constexpr int32_t kStatusUnknown = -1;  // Exited::status when the keeper
 
 // Requests
 struct Start {};                                // by a person or resurrect
-struct Stop {};
+struct Stop { bool drain = false; };            // drain: it may finish what it has (Policy::drain)
 struct Restart { Cause cause = Cause::user; };  // of a living one: stop, then start; else start
 struct Reload {};                               // of an online one: a successor first; else as Restart
 struct Reset {};                                // counters to zero, created = now
 // Reports
 struct Spawned { uint32_t spawn; };             // exec succeeded
 struct Ready { uint32_t spawn; };               // the app said so
-struct Drained { uint32_t spawn; };             // the leaving one has nothing left to finish
+struct Drained { uint32_t spawn; };             // the leaving or stopping one has nothing left to finish
 struct SpawnFailed { uint32_t spawn; };         // fork or exec failed; no process exists
 struct Exited { uint32_t spawn; int32_t status; };
 struct TreeGone { uint32_t spawn; };            // no descendant is left

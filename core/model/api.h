@@ -15,6 +15,8 @@
 //          changes: {spec map of changed options}, no_wait: bool, parallel: how many at once (reload; 2)}
 //         All targets are tried. -> {groups: [{word, ids: [..], error?}], results: [Outcome …], warnings:
 //         [text …], ok: bool}
+// scale   {targets: [one word], change: number, relative: bool, cwd, cause, no_wait: bool}; all instances of one app;
+//         those that go finish what they have -> {results: [Outcome …], ok, before: number, now: number}
 // signal  {signal: number, targets: [word …], cwd} -> as act
 // list    {detail: "brief"|"table"|"full", targets?: [word …], cwd} -> {apps: [Row …], warnings: [text …],
 // missing: [word …]} save    {force: bool} -> {path, count, skipped: bool}        skipped: the list is empty
@@ -47,6 +49,7 @@ inline constexpr std::size_t kAppsPerRequest = 500;  // a message has at most 10
 inline constexpr std::string_view kPing = "ping";
 inline constexpr std::string_view kStart = "start";
 inline constexpr std::string_view kAct = "act";
+inline constexpr std::string_view kScale = "scale";
 inline constexpr std::string_view kSignal = "signal";
 inline constexpr std::string_view kList = "list";
 inline constexpr std::string_view kSave = "save";

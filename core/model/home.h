@@ -1,4 +1,5 @@
-// Where one daemon keeps its things (settled: $TEND_HOME else ~/.tend; as pm2: $PM2_HOME else ~/.pm2). Pure names.
+// Where one daemon keeps its things (settled: $TEND_HOME else ~/.tend; as pm2: $PM2_HOME else ~/.pm2). Pure
+// names.
 #pragma once
 
 #include <string>
@@ -6,7 +7,7 @@
 namespace tend {
 
 struct Home {
-  std::string dir;  // absolute, no trailing slash
+  std::string dir;   // absolute, no trailing slash
   bool pm2 = false;  // the layout of compat.md section 6 for dump and log names
 
   std::string socket() const { return dir + "/tend.sock"; }
@@ -16,6 +17,12 @@ struct Home {
   std::string dump() const { return dir + (pm2 ? "/dump.pm2" : "/dump.json"); }
   std::string logs() const { return dir + "/logs"; }
   std::string preload() const { return dir + "/run/preload.js"; }
+  // Of one app, for NODE_COMPILE_CACHE. What a file name cannot hold becomes '_'.
+  std::string compile_cache(const std::string& name_space, const std::string& name) const {
+    std::string file = name_space + "-" + name;
+    for (char& c : file) c = c == '/' || c == '\0' ? '_' : c;
+    return dir + "/cache/" + file.substr(0, 200);
+  }
   std::string pids() const { return dir + "/pids"; }
 };
 

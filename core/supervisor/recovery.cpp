@@ -204,6 +204,7 @@ void Supervisor::recover(Left left) {
         break;
       case Phase::stopping:
         arm(Timer::kill, s.kill_due);
+        if (s.draining) executor_.run(app, lifecycle::Drain{s.spawn});
         if (s.exited && !s.emptied) executor_.run(app, lifecycle::AwaitTree{s.spawn});
         break;
       case Phase::sweeping:

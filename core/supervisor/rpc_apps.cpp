@@ -1,4 +1,4 @@
-// start, act, signal, list.
+// start, act, scale, signal, list.
 #include <algorithm>
 #include <map>
 #include <random>
@@ -308,6 +308,50 @@ void act(Daemon& daemon, const SharedCall& call) {
          picked.ok, reloads);
 }
 
+// Copies of the lowest-numbered process, or an end of the highest-numbered; PM2 takes the oldest away.
+void scale(Daemon& daemon, const SharedCall& call) {
+  Supervisor& supervisor = daemon.supervisor;
+  const Value& params = call->params();
+  const Asked asked{params.at("cause").text()};
+  const Picked picked = pick(supervisor, params);
+  if (!picked.ok) return call->error(picked.groups.front().at("error").text(), ESRCH);
+  std::vector<Instance*> present;
+  for (const uint32_t id : picked.ids) {
+    Instance* app = supervisor.find(id);
+    if (app->deleting) continue;
+    if (!present.empty() && !same_group(*app->spec, *present.front()->spec))
+      return call->error("scale: found apps " + present.front()->spec->name + " and " + app->spec->name +
+                         "; accepted: one app");
+    present.push_back(app);
+  }
+  if (present.empty()) return call->error("scale: no such app", ESRCH);
+  const auto have = static_cast<int64_t>(present.size());
+  const int64_t change = params.at("change").integer();
+  const int64_t want = params.at("relative").boolean() ? have + change : change;
+  const auto others = static_cast<int64_t>(supervisor.instances().size()) - have;
+  if (want < 1 || want > static_cast<int64_t>(kMaxInstances) - others) {
+    return call->error("scale: found " + std::to_string(want) + " instances; accepted: 1.." +
+                       std::to_string(static_cast<int64_t>(kMaxInstances) - others));
+  }
+  std::vector<Wish> wishes;
+  const Instance& first = *present.front();
+  const std::string unique_id = fresh_unique_id();
+  for (int64_t i = have; i < want; ++i) {
+    Instance& app = supervisor.add(first.spec, first.base_env, first.identity, unique_id, asked);
+    wishes.push_back(wish_of(app, Goal::running, "started"));
+    supervisor.start(app, asked);
+  }
+  if (!supervisor.parts().home.pm2) {
+    std::sort(present.begin(), present.end(), [](const auto* a, const auto* b) { return a->slot > b->slot; });
+  }
+  for (int64_t i = 0; i < have - want; ++i) {
+    Instance& app = *present[static_cast<std::size_t>(i)];
+    wishes.push_back(wish_of(app, Goal::removed, "deleted"));
+    supervisor.remove(app, asked, true);
+  }
+  answer(supervisor, call, std::move(wishes), Map{{"before", have}, {"now", want}}, true);
+}
+
 void send_signal(Daemon& daemon, const SharedCall& call) {
   Supervisor& supervisor = daemon.supervisor;
   const auto number = static_cast<int>(call->params().at("signal").integer());
@@ -351,8 +395,11 @@ void list(Daemon& daemon, const SharedCall& call) {
   call->reply(std::move(reply));
 }
 
-constexpr Method kMethods[] = {
-    {api::kStart, start}, {api::kAct, act}, {api::kSignal, send_signal}, {api::kList, list}};
+constexpr Method kMethods[] = {{api::kStart, start},
+                               {api::kAct, act},
+                               {api::kScale, scale},
+                               {api::kSignal, send_signal},
+                               {api::kList, list}};
 
 }  // namespace
 

@@ -132,6 +132,11 @@ void add_own(Env& env, const PlanInput& in) {
     put(env, "NODE_CHANNEL_FD", std::to_string(cluster::kFirstFd + sockets));
     put(env, "NODE_CHANNEL_SERIALIZATION_MODE", "json");
     if (drains(spec)) put(env, "TEND_DRAIN", drain_setting(spec));
+    // Node 22 and newer keep compiled code there: the next start is faster. One of another user cannot write
+    // there.
+    const bool own_user = in.identity.uid < 0 || static_cast<uid_t>(in.identity.uid) == geteuid();
+    if (own_user && !in.home.pm2 && find(env, "NODE_COMPILE_CACHE") == nullptr)
+      put(env, "NODE_COMPILE_CACHE", in.home.compile_cache(spec.name_space, spec.name));
     if (is_worker(spec)) put(env, "NODE_UNIQUE_ID", std::to_string(worker_id(in.id, in.spawn)));
   }
 }

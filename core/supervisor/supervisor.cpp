@@ -174,16 +174,16 @@ void Supervisor::reload(Instance& app, const Asked& asked) {
   feed(app.id, lifecycle::Reload{});
 }
 
-void Supervisor::stop(Instance& app, const Asked& asked) {
+void Supervisor::stop(Instance& app, const Asked& asked, bool drain) {
   app.cause_text = asked.text;
   app.cause_wall = m_.clock.wall().n;
   pending_.push_back({kWishIds + app.id, Value(Map{{"wanted", false}})});
-  feed(app.id, lifecycle::Stop{});
+  feed(app.id, lifecycle::Stop{drain && reloads_without_gap(*app.spec)});
 }
 
-void Supervisor::remove(Instance& app, const Asked& asked) {
+void Supervisor::remove(Instance& app, const Asked& asked, bool drain) {
   app.deleting = true;
-  stop(app, asked);
+  stop(app, asked, drain);
 }
 
 void Supervisor::reset(Instance& app) { feed(app.id, lifecycle::Reset{}); }

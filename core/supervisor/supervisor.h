@@ -52,10 +52,11 @@ class Supervisor {
   void change(Instance& app, std::shared_ptr<const AppSpec> spec, std::shared_ptr<const BaseEnv> env);
   void start(Instance& app, const Asked& asked);
   void restart(Instance& app, lifecycle::Cause cause, const Asked& asked);
-  void stop(Instance& app, const Asked& asked);
+  // drain: an online one that takes connections finishes what it has first.
+  void stop(Instance& app, const Asked& asked, bool drain = false);
   // A successor first, then the old one goes; an instance that is not online is restarted.
   void reload(Instance& app, const Asked& asked);
-  void remove(Instance& app, const Asked& asked);  // stops it first
+  void remove(Instance& app, const Asked& asked, bool drain = false);  // stops it first
   void reset(Instance& app);
   void flush(std::function<void(bool durable)> done);
   void feed(uint32_t id, const lifecycle::Event& event);

@@ -70,6 +70,31 @@ class Serving(ClusterTest):
         self.assertEqual(sorted(a.split()[1] for a in answers), ["0", "1", "2", "3"])
         self.assertEqual({r["pm2_env"]["exec_mode"] for r in self.tend.jlist()}, {"cluster_mode"})
 
+    def test_scale_up_and_down_under_load_loses_nothing(self):
+        self.start(2)
+        for mode in ("keep", "close"):
+            load = self.load(mode, seconds=6)
+            time.sleep(0.5)
+            for word, count in (("+2", 4), ("-1", 3), ("1", 1), ("3", 3)):
+                self.tend.ok("scale", "api", word)
+                self.assertEqual(sorted(r["pm2_env"]["NODE_APP_INSTANCE"] for r in self.tend.jlist()),
+                                 list(range(count)), word)
+            self.assertEqual(self.found(load)["failed"], 0)
+            self.tend.ok("scale", "api", "2")
+
+    def test_a_wrong_scale_is_told_and_changes_nothing(self):
+        self.start(2)
+        before = self.pids()
+        for words, said in ((("api", "-2"), "accepted: 1.."), (("api", "many"), "accepted: 1.., +n, -n, max"),
+                            (("nobody", "2"), "nobody"), (("api",), "missing operand")):
+            found = self.tend.run("scale", *words)
+            self.assertNotEqual(found.returncode, 0, words)
+            self.assertIn(said, found.stderr)
+            self.assertEqual(len(found.stderr.splitlines()), 1, found.stderr)
+        self.assertEqual(self.pids(), before)
+        self.tend.ok("scale", "api", "max")
+        self.assertEqual(len(self.pids()), len(os.sched_getaffinity(0)))
+
     def test_every_policy_serves(self):
         for policy in ("shared", "rr", "least", "sticky"):
             with self.subTest(policy):

@@ -185,6 +185,47 @@ TEST_CASE("a crash of the new one while the old one drains is an ordinary crash"
   CHECK(d.state.other.role == Role::none);
 }
 
+TEST_CASE("a stop that drains signals when all is finished, or its time is over") {
+  for (const int way : {0, 1, 2, 3}) {
+    CAPTURE(way);
+    Driver d = online();
+    d.feed(Stop{true});
+    CHECK(d.state.phase == Phase::stopping);
+    CHECK(d.did<Drain>()->spawn == 1);
+    CHECK(d.did<Arm>()->at == d.now + Millis{5000});
+    CHECK_FALSE(signalled(d, 1));
+    if (way == 0) d.feed(Drained{1}, 10);
+    if (way == 1) d.feed(Fired{1, Timer::kill}, 5000);
+    if (way == 2) d.feed(Stop{}, 10);
+    if (way == 3) d.feed(Restart{}, 10);
+    CHECK(signalled(d, 1));
+    CHECK(d.did<Arm>()->at == d.now + d.policy.kill);
+    d.feed(Drained{1});
+    CHECK(d.last.count == 0);
+    d.feed(Fired{1, Timer::kill}, d.policy.kill.n);
+    CHECK(d.did<SignalTree>()->number == SIGKILL);
+    d.feed(Exited{1, SIGKILL});
+    d.feed(TreeGone{1});
+    CHECK(d.state.phase == (way == 3 ? Phase::launching : Phase::stopped));
+    CHECK_FALSE(d.state.draining);
+  }
+}
+
+TEST_CASE("a process that ends while it drains is stopped; one not yet online is signalled at once") {
+  Driver d = online();
+  d.feed(Stop{true});
+  d.feed(Exited{1, 0}, 20);
+  d.feed(TreeGone{1});
+  CHECK(d.state.phase == Phase::stopped);
+  CHECK_FALSE(d.state.draining);
+  Driver early;
+  early.policy.await_online = true;
+  early.policy.drain = Millis{5000};
+  early.feed(Start{});
+  early.feed(Stop{true});
+  CHECK(signalled(early, 1));
+}
+
 // A world in which every request of the machine is answered some time later.
 struct World : RandomWorld {
   using RandomWorld::RandomWorld;

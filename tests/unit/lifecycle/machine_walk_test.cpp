@@ -100,7 +100,7 @@ Event any_event(World& w) {
     case 1:
       return Start{};
     case 2:
-      return Stop{};
+      return Stop{w.chance(50)};
     case 3:
       return Restart{w.chance(50) ? Cause::user : Cause::cron};
     case 4:
