@@ -62,7 +62,8 @@ Result<Value> ask_part(Session& s, List specs, bool from_file, std::string_view 
                        const Value& first) {
   Map params{{"apps", std::move(specs)},        {"env", env_for(s, from_file)}, {"cwd", s.caller.cwd},
              {"cause", s.caller.cause()},       {"from_file", from_file},       {"force", s.args.force},
-             {"update_env", s.args.update_env}, {"no_wait", s.args.no_wait},    {"verb", verb}};
+             {"update_env", s.args.update_env}, {"no_wait", s.args.no_wait},    {"verb", verb},
+             {"parallel", s.args.parallel}};
   for (const std::string_view key : {"floor", "unique_id"}) {
     if (!first.at(key).is_null()) params.set(std::string(key), first.at(key));
   }
@@ -79,7 +80,9 @@ Result<Value> ask_start(Session& s, const std::vector<AppSpec>& apps, bool from_
     Millis extra{};
     for (std::size_t i = begin; i < std::min(apps.size(), begin + api::kAppsPerRequest); ++i) {
       specs.push_back(to_value(apps[i]));
-      extra = std::max(extra, apps[i].kill_timeout + apps[i].listen_timeout);
+      const Millis own = apps[i].kill_timeout + apps[i].listen_timeout;
+      extra = verb != "reload" ? std::max(extra, own)
+                               : extra + Millis{(own + apps[i].drain_timeout).n * apps[i].instances};
     }
     auto reply = ask_part(s, std::move(specs), from_file, verb, extra, first);
     if (!reply) return reply;

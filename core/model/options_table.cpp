@@ -84,7 +84,7 @@ constexpr OptionRow kOptions[] = {
     {"shutdown_with_message", "", "--shutdown-with-message", "", "", "boolean", &A::shutdown_with_message,
      "Ask by the message shutdown instead of a signal."},
     {"wait_ready", "", "--wait-ready", "", "", "boolean", &A::wait_ready,
-     "Online only after the message ready."},
+     "Online only after the message ready, or READY=1 on NOTIFY_SOCKET."},
     {"listen_timeout", "", "--listen-timeout", kTime, "", "number", &A::listen_timeout,
      "Time in which the app must report ready or listen."},
     {"ready_timeout", "", "--ready-timeout", "fail|online", "", "", &A::ready_timeout,

@@ -133,6 +133,16 @@ Status Executor::hand_over(Instance& app, keeper::SpawnRequest& request) {
     const int room = 1 << 20;
     setsockopt(channel_child.get(), SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
   }
+  UniqueFd notify;
+  if (app.spec->wait_ready) {
+    auto made = ipc::NotifySocket::open();
+    if (!made) return tl::unexpected(made.error());
+    auto address = ipc::NotifySocket::address(made->get());
+    if (!address) return tl::unexpected(address.error());
+    request.env.push_back("NOTIFY_SOCKET=" + *address);
+    m_.keeper.hold(keep_name("notify", app.id, number), made->get());
+    notify = std::move(*made);
+  }
   if (big_pipes_ < kBigPipes) {
     for (const int fd : {out->read.get(), err->read.get()}) {
       if (fcntl(fd, F_SETPIPE_SZ, kBigPipe) > 0) ++big_pipes_;
@@ -172,6 +182,7 @@ Status Executor::hand_over(Instance& app, keeper::SpawnRequest& request) {
   }
   workers_.joined(app, number);
   if (channel) adopt_channel(app, number, std::move(channel));
+  if (notify) adopt_notify(app, number, std::move(notify));
   return {};
 }
 
@@ -186,6 +197,17 @@ void Executor::adopt_channel(Instance& app, uint32_t spawn, UniqueFd socket) {
   side->channel = std::make_unique<ipc::NodeChannel>(
       m_.loop, std::move(socket),
       [this, id, spawn](const Value& message) { workers_.message(id, spawn, message); }, [] {});
+}
+
+void Executor::adopt_notify(Instance& app, uint32_t spawn, UniqueFd socket) {
+  Side* side = side_of(app, spawn);
+  if (side == nullptr) return;
+  const uid_t uid = app.identity.uid >= 0 ? static_cast<uid_t>(app.identity.uid) : geteuid();
+  side->notify = std::make_unique<ipc::NotifySocket>(
+      m_.loop, std::move(socket), uid,
+      [this, id = app.id, spawn](std::string_view key, std::string_view value) {
+        if (key == "READY" && value == "1") workers_.said_ready(id, spawn);
+      });
 }
 
 void Executor::prepare_logs(const Instance& app) {
@@ -218,6 +240,7 @@ void Executor::process_ended(Instance& app, uint32_t spawn) {
   }
   m_.keeper.drop(keep_name("in", id, spawn));
   m_.keeper.drop(keep_name("ipc", id, spawn));
+  m_.keeper.drop(keep_name("notify", id, spawn));
   m_.tree.release(id, spawn);
 }
 

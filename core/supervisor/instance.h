@@ -11,6 +11,7 @@
 #include "core/loop/timer.h"
 #include "core/model/app_spec.h"
 #include "ipc/node_channel.h"
+#include "ipc/notify_socket.h"
 
 namespace tend::supervisor {
 
@@ -34,6 +35,7 @@ struct Side {
   bool reported = false;  // a worker's first frame came
   bool ready = false;     // it said so
   std::unique_ptr<ipc::NodeChannel> channel;
+  std::unique_ptr<ipc::NotifySocket> notify;  // with wait_ready
 };
 
 struct Instance {

@@ -20,7 +20,7 @@ using lifecycle::Timer;
 using Role = lifecycle::Other::Role;
 
 struct Kept {
-  std::string kind;  // "out" "err" "in" "ipc"
+  std::string kind;  // "out" "err" "in" "ipc" "notify"
   uint32_t id = 0, spawn = 0;
 };
 
@@ -31,7 +31,8 @@ bool read_keep_name(const std::string& name, Kept& out) {
   out.kind = name.substr(0, slash);
   out.id = static_cast<uint32_t>(std::strtoul(name.c_str() + slash + 1, nullptr, 10));
   out.spawn = static_cast<uint32_t>(std::strtoul(name.c_str() + dot + 1, nullptr, 10));
-  return out.kind == "out" || out.kind == "err" || out.kind == "in" || out.kind == "ipc";
+  return out.kind == "out" || out.kind == "err" || out.kind == "in" || out.kind == "ipc" ||
+         out.kind == "notify";
 }
 
 // Both daemons died: what they left alive is ended before its successor starts, so nothing runs twice
@@ -165,6 +166,8 @@ void Supervisor::recover(Left left) {
         m_.keeper.drop(r.name);
       } else if (kept.kind == "ipc") {
         executor_.adopt_channel(*app, kept.spawn, std::move(r.fd));
+      } else if (kept.kind == "notify") {
+        executor_.adopt_notify(*app, kept.spawn, std::move(r.fd));
       }
     }
   }

@@ -113,10 +113,11 @@ struct Starting {
   uint32_t floor = 0;  // instances from this id on came by this command: its apps do not meet each other
   std::vector<Wish> wishes{};
   List refused{};
+  Reloads reloads{};
 };
 
 void start_one(Starting& s, AppSpec&& parsed, const Identity& identity) {
-  auto& [supervisor, params, env, unique_id, floor, wishes, refused] = s;
+  auto& [supervisor, params, env, unique_id, floor, wishes, refused, reloads] = s;
   const Asked asked{params.at("cause").text()};
   const bool from_file = params.at("from_file").boolean();
   auto spec = std::make_shared<const AppSpec>(std::move(parsed));
@@ -138,7 +139,13 @@ void start_one(Starting& s, AppSpec&& parsed, const Identity& identity) {
     for (Instance* app : present) {
       auto copy = std::make_shared<AppSpec>(*spec);
       copy->instances = app->spec->instances;
+      const bool gapless = params.at("verb").text() == "reload" && reloads_without_gap(*app->spec) &&
+                           reloads_without_gap(*copy);
       supervisor.change(*app, std::move(copy), params.at("update_env").boolean() ? env : nullptr);
+      if (gapless) {
+        reloads[group_of(*app->spec)].push_back(app->id);
+        continue;
+      }
       wishes.push_back(wish_of(*app, Goal::running, "restarted"));
       supervisor.restart(*app, lifecycle::Cause::user, asked);
     }
@@ -169,7 +176,7 @@ void start_checked(Daemon& daemon, const std::shared_ptr<StartPlan>& plan) {
   }
   const bool ok = starting.refused.empty();
   answer(supervisor, plan->call, std::move(starting.wishes), Map{{"results", std::move(starting.refused)}},
-         ok);
+         ok, starting.reloads);
 }
 
 void start(Daemon& daemon, const SharedCall& call) {

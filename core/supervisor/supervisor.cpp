@@ -221,6 +221,7 @@ void Supervisor::handle(uint32_t id, const lifecycle::Event& event) {
     Side& side = *over == before.spawn ? app.main : app.other;
     proc_.forget(side.pid);
     side.channel.reset();
+    side.notify.reset();
   }
   place_sides(app, before);
   if (std::holds_alternative<lifecycle::Exited>(event) && after.has_exit) app.exited_wall = wall;

@@ -116,8 +116,13 @@ void Workers::message(uint32_t id, uint32_t spawn, const Value& message) {
   if (cmd == "NODE_TEND_CLOSED")
     return primary_.connections_closed({id, spawn}, message.at("count").integer());
   if (cmd.rfind("NODE_", 0) == 0) return;
-  Side* side = side_of(*app, spawn);
-  if (message.text() != "ready" || side == nullptr) return;
+  if (message.text() == "ready") said_ready(id, spawn);
+}
+
+void Workers::said_ready(uint32_t id, uint32_t spawn) {
+  Instance* app = owner_.find(id);
+  Side* side = app == nullptr ? nullptr : side_of(*app, spawn);
+  if (side == nullptr) return;
   side->ready = true;
   judge_ready(id, spawn);
 }

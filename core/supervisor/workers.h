@@ -44,6 +44,8 @@ class Workers final : private cluster::Store {
   void joined(const Instance& app, uint32_t spawn);
   // A line of the app's channel.
   void message(uint32_t id, uint32_t spawn, const Value& message);
+  // READY=1 on its NOTIFY_SOCKET, or the message ready.
+  void said_ready(uint32_t id, uint32_t spawn);
   void became_online(const Instance& app);
   // A user's message on the channel. False: there is none, or it cannot be written.
   bool say(Instance& app, uint32_t spawn, const Value& message);

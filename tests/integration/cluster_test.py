@@ -319,12 +319,13 @@ class Crashing(ClusterTest):
 
 
 class Listening(ClusterTest):
-    def start_activated(self, count=1):
+    def start_activated(self, count=1, **more):
         path = self.tend.json_file("e.json", {"apps": [{
             "name": "py", "script": "activated.py", "args": "{fd}", "interpreter": "python3", "instances": count,
-            "exec_mode": "fork", "listen": [f"tcp://127.0.0.1:{self.port}"]}]})
+            "exec_mode": "fork", "listen": [f"tcp://127.0.0.1:{self.port}"], **more}]})
         self.tend.ok("start", path)
         self.serving()
+        return path
 
     def test_another_language_gets_the_socket(self):
         self.start_activated(2)
@@ -340,13 +341,33 @@ class Listening(ClusterTest):
         self.assertNotIn("ECONNREFUSED", found["errors"])
 
     def test_reload_with_clients_that_close(self):
-        self.start_activated(2)
+        path = self.start_activated(2, wait_ready=True, listen_timeout="30s")
         load = self.load("close", clients=10)
+        words = ["py", path]
         while load.poll() is None:
-            self.tend.ok("reload", "py")
-            self.serving()  # executed counts as ready, so one reload after the other would leave nobody to accept
+            self.tend.ok("reload", words[0])
+            words.reverse()
         found = self.found(load)
         self.assertEqual(found["failed"], 0, found)
+
+    def test_a_reload_of_a_file_takes_new_settings_and_a_failed_one_keeps_the_old_process(self):
+        path = self.start_activated(1, wait_ready=True, listen_timeout="30s")
+        old = self.tend.app("py")["pid"]
+        apps = json.loads(open(path).read())
+        apps["apps"][0].update(kill_timeout=777, wait_ready=True)
+        self.tend.json_file("e.json", apps)
+        done = self.tend.ok("reload", path)
+        self.assertIn("reloaded", done.stdout)
+        self.assertNotEqual(self.tend.app("py")["pid"], old)
+        self.assertEqual(self.tend.app("py")["pm2_env"]["kill_timeout"], 777)
+        old = self.tend.app("py")["pid"]
+        apps["apps"][0]["args"] = "77"
+        self.tend.json_file("e.json", apps)
+        done = self.tend.run("reload", path)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("the old process goes on", done.stderr)
+        self.assertEqual(self.tend.app("py")["pid"], old)
+        self.assertEqual(get(self.port).split()[0], str(old))
 
     def test_an_address_that_is_none(self):
         path = self.tend.json_file("e.json", {"apps": [{"script": "activated.py", "listen": ["tcp://example.org:80"]}]})

@@ -1,5 +1,7 @@
 """wait_ready: an app is online when it says so."""
 
+import os
+import signal
 import time
 import unittest
 
@@ -51,6 +53,38 @@ class Ready(TendTest):
         done = self.tend.run("start", "app.js", "--wait-ready", "--listen-timeout", "60s", "--max-restarts", "2")
         self.assertEqual(done.returncode, 1)
         self.assertEqual(self.tend.wait_status("app", "errored")["pm2_env"]["exit_code"], 4)
+
+    NOTIFY = """import os, socket, sys, time
+def say(text):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+        s.sendto(text, "\\0" + os.environ["NOTIFY_SOCKET"][1:])
+say(b"STATUS=loading")
+say(b"READY=0")
+say(b"x" * 20000)
+while not os.path.exists("go"): time.sleep(0.02)
+say(b"MAINPID=1\\nREADY=1")
+time.sleep(1000)
+"""
+
+    def test_any_language_says_ready_on_its_notify_socket_also_to_a_successor_of_the_supervisor(self):
+        self.tend.script("app.py", self.NOTIFY)
+        child = self.tend.popen("start", "app.py", "--wait-ready", "--listen-timeout", "60s", "--no-wait")
+        child.communicate(timeout=limit(20))
+        pid = wait_for(lambda: (self.tend.app("app") or {}).get("pid"), what="a pid")
+        time.sleep(0.5)
+        self.assertEqual(self.tend.status("app"), "launching")
+        os.kill(self.tend.pids()[0], signal.SIGKILL)
+        self.assertEqual(self.tend.status("app"), "launching")
+        (self.tend.work / "go").write_text("")
+        self.tend.wait_status("app", "online")
+        self.assertEqual(self.tend.app("app")["pid"], pid)
+
+    def test_an_app_without_wait_ready_gets_no_notify_socket_of_its_caller(self):
+        self.tend.script("app.sh", "#!/bin/sh\necho \"[$NOTIFY_SOCKET]\" > seen\nexec sleep 1000\n")
+        self.tend.ok("start", "app.sh", env={"NOTIFY_SOCKET": "@somebody"})
+        seen = self.tend.work / "seen"
+        wait_for(lambda: seen.exists() and seen.read_text(), what="the app's word")
+        self.assertEqual(seen.read_text(), "[]\n")
 
 
 if __name__ == "__main__":
