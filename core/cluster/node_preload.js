@@ -21,14 +21,16 @@
   function track(server) {
     let open = known.get(server);
     if (open) return open;
-    open = { responses: new Set(), sockets: new Set(), sessions: new Set(), purgeAt: 256 };
+    open = { sockets: new Set(), upgraded: new Set(), sessions: new Set() };
     known.set(server, open);
     const http1 = typeof server.closeIdleConnections === 'function';
     const http2 = /^Http2/.test(server.constructor && server.constructor.name);
+    // The channel below tells of the TCP sockets, and responses are written to what lies over them.
+    if (http1 && isTls(server)) server.prependListener('secureConnection', (socket) => keep(open.sockets, socket));
     if (http2) server.prependListener('session', (session) => keep(open.sessions, session));
     if (http1 && server.listenerCount('upgrade') > 0) {
       server.prependListener('upgrade', (request, socket) => {
-        if (/websocket/i.test(request.headers.upgrade)) keep(open.sockets, socket);
+        if (/websocket/i.test(request.headers.upgrade)) keep(open.upgraded, socket);
       });
     }
     if ((http1 || http2) && !Object.hasOwn(server, 'close')) {
@@ -50,13 +52,21 @@
     return open;
   }
 
+  function isTls(server) {
+    return typeof server.setSecureContext === 'function';
+  }
+
   function keep(set, emitter) {
     set.add(emitter);
     emitter.once('close', () => set.delete(emitter));
   }
 
   function drain(server, open, http1) {
-    for (const response of open.responses) if (!response.headersSent) response.shouldKeepAlive = false;
+    for (const socket of open.sockets) {
+      const response = socket._httpMessage;  // of the request under way
+      if (response && !response.headersSent) response.shouldKeepAlive = false;
+    }
+    refuseKeepAlive();
     for (const session of open.sessions) session.close();  // GOAWAY; streams under way end by themselves
     const timers = [];
     const stop = () => timers.forEach(clearTimeout);
@@ -67,7 +77,7 @@
     };
     if (http1) after(grace, closeIdle);
     after(limit, () => {
-      for (const socket of open.sockets) {
+      for (const socket of open.upgraded) {
         if (!socket.destroyed) socket.end(Buffer.from([0x88, 0x02, 0x03, 0xe9]));  // 1001: going away
       }
       for (const session of open.sessions) session.destroy();
@@ -86,21 +96,20 @@
 
   channels.channel('net.server.socket').subscribe(({ socket }) => {
     if (!socket || !socket.server) return;
-    track(socket.server);
+    const open = track(socket.server);
+    if (typeof socket.server.closeIdleConnections === 'function' && !isTls(socket.server)) keep(open.sockets, socket);
     if (report) socket.once('close', count);
   });
-  channels.channel('http.server.request.start').subscribe(({ server, response }) => {
-    const open = track(server);
-    if (!server.listening) response.shouldKeepAlive = false;
-    open.responses.add(response);
-    if (open.responses.size < open.purgeAt) return;
-    for (const r of open.responses) if (!r.socket || r.socket.destroyed) open.responses.delete(r);
-    open.purgeAt = Math.max(256, 2 * open.responses.size);
-  });
-  channels.channel('http.server.response.finish').subscribe(({ server, response }) => {
-    const open = known.get(server);
-    if (open) open.responses.delete(response);
-  });
+
+  // From the first close on: until then no request pays for this.
+  let refusing = false;
+  function refuseKeepAlive() {
+    if (refusing) return;
+    refusing = true;
+    channels.channel('http.server.request.start').subscribe(({ server, response }) => {
+      if (!server.listening) response.shouldKeepAlive = false;
+    });
+  }
 
   // Outside of Node's cluster nobody closes the servers of a process that is being replaced.
   if (process.channel && !process.env.NODE_UNIQUE_ID) {
