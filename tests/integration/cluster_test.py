@@ -27,7 +27,7 @@ class ClusterTest(TendTest):
         super().setUp()
         self.need("node")
         self.port = free_port()
-        for name in ("server.js", "activated.py"):
+        for name in ("server.js", "https.js", "tls.pem", "activated.py"):
             shutil.copy(FIXTURES / name, self.tend.work)
 
     def start(self, count=4, *words, script="server.js", **env):
@@ -46,8 +46,8 @@ class ClusterTest(TendTest):
     def pids(self):
         return sorted(r["pid"] for r in self.tend.jlist())
 
-    def load(self, mode, seconds=SECONDS, clients=20):
-        return subprocess.Popen(["node", str(FIXTURES / "load.js"), f"http://127.0.0.1:{self.port}", str(clients),
+    def load(self, mode, seconds=SECONDS, clients=20, scheme="http"):
+        return subprocess.Popen(["node", str(FIXTURES / "load.js"), f"{scheme}://127.0.0.1:{self.port}", str(clients),
                                  str(seconds), mode], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def found(self, load, least=50):
@@ -225,6 +225,15 @@ class Reloading(ClusterTest):
 
     def test_clients_that_close_lose_nothing(self):
         self.reload_under("close")
+
+    def test_a_tls_server_loses_nothing(self):
+        self.tend.ok("start", "https.js", "--name", "api", "-i", 2, env={"PORT": str(self.port)})
+        for mode in ("keep", "close"):
+            load = self.load(mode, scheme="https", clients=8)
+            while load.poll() is None:
+                self.tend.ok("reload", "api")
+            found = self.found(load)
+            self.assertEqual(found["failed"], 0, f"{mode}: {found}")
 
     def test_a_request_in_flight_is_answered_by_the_old_process(self):
         self.start(1)
