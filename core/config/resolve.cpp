@@ -2,6 +2,7 @@
 
 #include "core/base/text.h"
 #include "core/config/files.h"
+#include "core/config/package_script.h"
 #include "core/config/parts.h"
 #include "core/model/options.h"
 
@@ -85,6 +86,23 @@ void resolve_mode(AppSpec& spec, const Context& context) {
   mark_resolved(spec, "instances");
 }
 
+// In cluster mode what npm would run is run itself: the runner is no server. In fork mode it stays, as in
+// PM2.
+tl::expected<void, Problem> unwrap(AppSpec& spec, const Context& context) {
+  const bool named_fork = is_given(spec, "exec_mode") && spec.exec_mode == "fork";
+  const bool clustered = !named_fork && ((is_given(spec, "instances") && spec.instances != 1) ||
+                                         (is_given(spec, "exec_mode") && spec.exec_mode == "cluster"));
+  const bool other_interpreter =
+      !spec.interpreter.empty() && spec.interpreter != "none" && spec.interpreter != "node";
+  if (other_interpreter || !clustered) return {};
+  std::string entry;
+  if (unwrap_package_script(spec, context, entry) != Unwrapped::too_much || context.pm2) return {};
+  return refuse(
+      "script: found " + printable(spec.script) + ", which runs \"" + printable(entry) +
+          "\"; accepted in cluster mode: a package script of one plain command, or that program itself",
+      "");
+}
+
 // Python writes to a pipe only when its buffer is full, which hides its logs.
 void unbuffer_python(AppSpec& spec) {
   if (spec.interpreter.find("python") == std::string::npos) return;
@@ -113,6 +131,7 @@ tl::expected<void, Problem> resolve(AppSpec& spec, const Context& context) {
   if (spec.name.empty()) spec.name = default_name(spec.script);
   if (spec.append_env_to_name && !context.env_name.empty()) spec.name += '-' + context.env_name;
   shorten(spec.name);
+  if (auto unwrapped = unwrap(spec, context); !unwrapped) return unwrapped;
   if (auto found = find_script(spec, context); !found) return found;
   unbuffer_python(spec);
   resolve_mode(spec, context);

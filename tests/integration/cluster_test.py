@@ -385,6 +385,34 @@ class Listening(ClusterTest):
         self.assertIn("numeric address", done.stdout + done.stderr)
 
 
+class PackageScripts(ClusterTest):
+    def setUp(self):
+        super().setUp()
+        self.need("npm")
+        self.tend.script("package.json", '{"name": "shop", "scripts": {"start": "MODE=live node server.js", '
+                                         '"both": "node server.js & node server.js"}}')
+
+    def test_npm_start_is_clustered_as_the_program_that_it_runs(self):
+        self.tend.ok("start", "npm", "--name", "api", "-i", 2, "--", "start", env={"PORT": str(self.port)})
+        wait_for(lambda: self.serving() and len({get(self.port) for _ in range(10)}) == 2, what="answers of both")
+        for pid in self.pids():
+            with open(f"/proc/{pid}/environ", "rb") as env:
+                found = env.read().split(b"\0")
+            self.assertIn(b"MODE=live", found)
+            self.assertIn(b"npm_package_name=shop", found)
+            with open(f"/proc/{pid}/cmdline", "rb") as line:
+                self.assertTrue(line.read().rstrip(b"\0").endswith(b"/server.js"))
+        load = self.load("keep", seconds=3)
+        self.tend.ok("reload", "api")
+        self.assertEqual(self.found(load)["failed"], 0)
+
+    def test_a_script_of_two_commands_runs_through_npm_and_cannot_be_clustered(self):
+        done = self.tend.run("start", "npm", "--name", "two", "-i", 2, "--", "run", "both")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("node server.js & node server.js", done.stderr)
+        self.assertEqual(len(done.stderr.splitlines()), 1)
+
+
 class Unnoticed(ClusterTest):
     """What tend loads before an app changes nothing that the app can see."""
 

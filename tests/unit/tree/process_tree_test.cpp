@@ -135,7 +135,9 @@ TEST_CASE("a signal reaches children and grandchildren, the main process last") 
     const auto before = f.tree->members(m);
     CHECK(before.size() == 3);
     CHECK(before.back() == m.main_pid);
-    CHECK(f.tree->signal(m, SIGKILL) == before);
+    // Harmless: a shell whose child was killed may end by itself before its own turn comes.
+    CHECK(f.tree->signal(m, SIGCONT) == before);
+    f.tree->signal(m, SIGKILL);
     CHECK(f.gone(m, false));
     CHECK(f.tree->members(m).empty());
   });
