@@ -6,6 +6,10 @@
 namespace tend::supervisor {
 namespace {
 
+// From where connections go elsewhere until one that has no successor stops to accept: nobody else would take
+// what is on its way to that socket.
+constexpr Millis kSettle{250};
+
 ipc::NodeChannel* channel_of(Instance& app, uint32_t spawn) {
   const Side* side = side_of(app, spawn);
   return side == nullptr ? nullptr : side->channel.get();
@@ -24,7 +28,8 @@ bool same_group(const AppSpec& a, const AppSpec& b) {
 }
 
 Workers::Workers(loop::Loop& loop, Log& log, keeper::Client& keeper, Owner owner)
-    : log_(log),
+    : loop_(loop),
+      log_(log),
       keeper_(keeper),
       owner_(std::move(owner)),
       primary_(loop, log, *this,
@@ -154,6 +159,17 @@ bool Workers::say(Instance& app, uint32_t spawn, const Value& message) {
 }
 
 void Workers::drain(Instance& app, uint32_t spawn) {
+  const bool has_successor = spawn != app.state.spawn;
+  if (has_successor) return ask_to_finish(app, spawn);
+  primary_.retire({app.id, spawn});
+  auto& timer = settling_[{app.id, spawn}];
+  timer = std::make_unique<loop::Timer>(loop_, [this, id = app.id, spawn] {
+    if (Instance* still = owner_.find(id)) ask_to_finish(*still, spawn);
+  });
+  timer->start(kSettle);
+}
+
+void Workers::ask_to_finish(Instance& app, uint32_t spawn) {
   ipc::NodeChannel* channel = channel_of(app, spawn);
   if (app.spec->shutdown_with_message) say(app, spawn, "shutdown");
   if (is_worker(*app.spec)) return primary_.disconnect({app.id, spawn});
@@ -164,6 +180,9 @@ void Workers::drain(Instance& app, uint32_t spawn) {
 
 void Workers::retire(const Instance& app, uint32_t spawn) { primary_.retire({app.id, spawn}); }
 
-void Workers::ended(const Instance& app, uint32_t spawn) { primary_.leave({app.id, spawn}); }
+void Workers::ended(const Instance& app, uint32_t spawn) {
+  settling_.erase({app.id, spawn});
+  primary_.leave({app.id, spawn});
+}
 
 }  // namespace tend::supervisor

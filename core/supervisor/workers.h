@@ -3,6 +3,8 @@
 #pragma once
 
 #include <functional>
+#include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,8 +29,8 @@ class Workers final : private cluster::Store {
   struct Owner {
     std::function<void(uint32_t id, const lifecycle::Event&)> feed;
     std::function<Instance*(uint32_t id)> find;
-    std::function<uint32_t(const AppSpec& spec)> count;              // instances of its group
-    std::function<void(uint32_t server, Value body)> note;           // durably; null: forget
+    std::function<uint32_t(const AppSpec& spec)> count;     // instances of its group
+    std::function<void(uint32_t server, Value body)> note;  // durably; null: forget
   };
   Workers(loop::Loop& loop, Log& log, keeper::Client& keeper, Owner owner);
 
@@ -65,10 +67,14 @@ class Workers final : private cluster::Store {
   void judge_ready(uint32_t id, uint32_t spawn);
   bool send(const cluster::Worker& worker, const Value& message, int fd);
 
+  void ask_to_finish(Instance& app, uint32_t spawn);
+
+  loop::Loop& loop_;
   Log& log_;
   keeper::Client& keeper_;
   Owner owner_;
   cluster::Primary primary_;
+  std::map<cluster::Worker, std::unique_ptr<loop::Timer>> settling_;  // retired, not yet asked to finish
 };
 
 }  // namespace tend::supervisor

@@ -79,7 +79,8 @@ class Serving(ClusterTest):
                 self.tend.ok("scale", "api", word)
                 self.assertEqual(sorted(r["pm2_env"]["NODE_APP_INSTANCE"] for r in self.tend.jlist()),
                                  list(range(count)), word)
-            self.assertEqual(self.found(load)["failed"], 0)
+            found = self.found(load)
+            self.assertEqual(found["failed"], 0, f"{mode}: {found}")
             self.tend.ok("scale", "api", "2")
 
     def test_a_wrong_scale_is_told_and_changes_nothing(self):
