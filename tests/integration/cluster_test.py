@@ -229,6 +229,7 @@ class Reloading(ClusterTest):
 
     def test_a_tls_server_loses_nothing(self):
         self.tend.ok("start", "https.js", "--name", "api", "-i", 2, env={"PORT": str(self.port)})
+        wait_for(lambda: not port_is_free(self.port), what="a listener")  # online comes before
         for mode in ("keep", "close"):
             load = self.load(mode, scheme="https", clients=8)
             while load.poll() is None:
