@@ -7,6 +7,7 @@
 
 #include "core/base/text.h"
 #include "core/base/unique_fd.h"
+#include "core/model/env.h"
 
 namespace tend::cli {
 namespace {
@@ -32,9 +33,8 @@ std::vector<std::string> passwd_entry(uid_t uid) {
 }  // namespace
 
 const char* Caller::variable(std::string_view name) const {
-  for (const auto& [key, value] : environment)
-    if (key == name) return value.c_str();
-  return nullptr;
+  const std::string* value = find_variable(environment, name);
+  return value == nullptr ? nullptr : value->c_str();
 }
 
 std::string Caller::cause() const { return "user " + user + ": " + command_line; }

@@ -80,9 +80,8 @@ Result<Value> ask_start(Session& s, const std::vector<AppSpec>& apps, bool from_
     Millis extra{};
     for (std::size_t i = begin; i < std::min(apps.size(), begin + api::kAppsPerRequest); ++i) {
       specs.push_back(to_value(apps[i]));
-      const Millis own = apps[i].kill_timeout + apps[i].listen_timeout;
-      extra = verb != "reload" ? std::max(extra, own)
-                               : extra + Millis{(own + apps[i].drain_timeout).n * apps[i].instances};
+      extra = verb == "reload" ? extra + Millis{replacing_takes(apps[i]).n * apps[i].instances}
+                               : std::max(extra, apps[i].kill_timeout + apps[i].listen_timeout);
     }
     auto reply = ask_part(s, std::move(specs), from_file, verb, extra, first);
     if (!reply) return reply;

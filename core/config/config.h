@@ -17,7 +17,7 @@ namespace tend::config {
 struct Context {
   std::string cwd;                // the caller's
   std::string user_home;          // for ~
-  std::vector<std::pair<std::string, std::string>> environment;  // the caller's
+  Env environment;                // the caller's
   Home home;                      // log and pid defaults
   int cpus = 1;
   bool pm2 = false;               // PM2's types, unknown fields silent (settled 27)

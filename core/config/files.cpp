@@ -10,6 +10,7 @@
 #include "core/base/text.h"
 #include "core/base/unique_fd.h"
 #include "core/config/document.h"
+#include "core/model/env.h"
 
 namespace tend::config {
 
@@ -60,12 +61,7 @@ std::string_view extension(std::string_view name) {
   return dot == std::string_view::npos || dot == 0 || name == ".." ? std::string_view() : name.substr(dot);
 }
 
-const std::string* Context::variable(std::string_view name) const {
-  for (const auto& [key, value] : environment) {
-    if (key == name) return &value;
-  }
-  return nullptr;
-}
+const std::string* Context::variable(std::string_view name) const { return find_variable(environment, name); }
 
 Result<std::string> read_text(const std::string& path, std::size_t limit) {
   const bool standard_input = path == "-";

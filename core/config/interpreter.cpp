@@ -11,6 +11,7 @@
 #include "core/config/files.h"
 #include "core/config/node_child.h"
 #include "core/config/parts.h"
+#include "core/model/env.h"
 #include "core/model/options.h"
 #include "core/model/words.h"
 
@@ -96,10 +97,8 @@ Choice by_content(const AppSpec& spec, const Context& context) {
 }  // namespace
 
 std::string app_path(const AppSpec& spec, const Context& context) {
-  for (const auto& [name, value] : spec.env) {
-    if (name == "PATH") return value;
-  }
-  return search_path(context);
+  const std::string* path = find_variable(spec.env, "PATH");
+  return path != nullptr ? *path : search_path(context);
 }
 
 Choice choose_interpreter(AppSpec& spec, const Context& context) {

@@ -7,6 +7,7 @@
 #include "core/base/text.h"
 #include "core/config/files.h"
 #include "core/config/parts.h"
+#include "core/model/env.h"
 
 namespace tend::config {
 namespace {
@@ -63,15 +64,6 @@ std::string path_with_bins(const AppSpec& spec, const Context& context) {
   return path + app_path(spec, context);
 }
 
-void put(Env& env, std::string_view name, std::string value, bool over = false) {
-  for (auto& [known, present] : env) {
-    if (known != name) continue;
-    if (over) present = std::move(value);
-    return;
-  }
-  env.emplace_back(name, std::move(value));
-}
-
 // `node --flag file args`: the file is the script. False: there is no file.
 bool take_node(AppSpec& spec, const StringList& words, std::size_t at) {
   StringList flags;
@@ -118,7 +110,7 @@ Unwrapped unwrap_package_script(AppSpec& spec, const Context& context, std::stri
   std::size_t at = 0;
   for (; at < words.size() && is_assignment(words[at]); ++at) {
     const auto equals = words[at].find('=');
-    put(found.env, words[at].substr(0, equals), words[at].substr(equals + 1), true);
+    set_variable(found.env, words[at].substr(0, equals), words[at].substr(equals + 1));
   }
   if (at >= words.size()) return Unwrapped::too_much;
   const std::string path = path_with_bins(found, context);
@@ -130,15 +122,18 @@ Unwrapped unwrap_package_script(AppSpec& spec, const Context& context, std::stri
     found.interpreter.clear();
     found.args.assign(words.begin() + static_cast<std::ptrdiff_t>(at) + 1, words.end());
   }
-  put(found.env, "PATH", path, true);
-  put(found.env, "npm_lifecycle_event", call->name);
-  put(found.env, "npm_lifecycle_script", entry);
-  put(found.env, "npm_package_json", file);
+  set_variable(found.env, "PATH", path);
+  Env own = {{"npm_lifecycle_event", call->name},
+             {"npm_lifecycle_script", entry},
+             {"npm_package_json", file},
+             {"INIT_CWD", spec.cwd}};
   for (const std::string_view key : {"name", "version"}) {
     if (const std::string& value = package->at(key).text(); !value.empty())
-      put(found.env, "npm_package_" + std::string(key), value);
+      own.emplace_back("npm_package_" + std::string(key), value);
   }
-  put(found.env, "INIT_CWD", spec.cwd);
+  for (auto& [name, value] : own) {
+    if (find_variable(found.env, name) == nullptr) found.env.emplace_back(name, std::move(value));
+  }
   spec = std::move(found);
   for (const std::string_view key : {"args", "node_args", "env"}) mark_resolved(spec, key);
   return Unwrapped::replaced;

@@ -95,4 +95,9 @@ struct AppSpec {
   std::bitset<128> resolved;
 };
 
+// The longest that replacing one process may take: its successor starts, it finishes what it has, it is stopped.
+inline Millis replacing_takes(const AppSpec& spec) {
+  return spec.listen_timeout + spec.drain_timeout + spec.kill_timeout;
+}
+
 }  // namespace tend

@@ -4,6 +4,7 @@
 
 #include "core/config/config.h"
 #include "core/model/api.h"
+#include "core/model/env.h"
 #include "core/model/options.h"
 #include "core/supervisor/policy.h"
 #include "core/supervisor/rpc.h"
@@ -50,9 +51,7 @@ std::string user_of(const Instance& app) {
   if (!app.spec->uid.empty()) return app.spec->uid;
   if (app.base_env) {
     for (const std::string_view name : {"USER", "LOGNAME"}) {
-      for (const auto& [key, value] : app.base_env->env) {
-        if (key == name) return value;
-      }
+      if (const std::string* value = find_variable(app.base_env->env, name)) return *value;
     }
   }
   return geteuid() == 0 ? "root" : std::to_string(geteuid());
@@ -102,8 +101,7 @@ Value row(Supervisor& supervisor, const Instance& app, Detail detail) {
   m.append("status", api::kStatusWords[static_cast<std::size_t>(s.phase)]);
   if (detail == Detail::brief) {
     m.append("patience", (spec.kill_timeout + (spec.wait_ready ? spec.listen_timeout : Millis{})).n);
-    if (reloads_without_gap(spec))
-      m.append("reload_patience", (spec.kill_timeout + spec.listen_timeout + spec.drain_timeout).n);
+    if (reloads_without_gap(spec)) m.append("reload_patience", replacing_takes(spec).n);
     return m;
   }
   // Each key is paid for a thousand times in a long list: what is mostly zero is left out.

@@ -7,6 +7,7 @@
 #include "core/base/text.h"
 #include "core/cluster/node_preload.h"
 #include "core/config/config.h"
+#include "core/model/env.h"
 #include "core/supervisor/workers.h"
 
 namespace tend::supervisor {
@@ -18,23 +19,6 @@ constexpr std::string_view kPrivate[] = {"NODE_CHANNEL_FD", "NODE_CHANNEL_SERIAL
                                          "LISTEN_PID",      "LISTEN_FDNAMES",
                                          "NOTIFY_SOCKET",   "WATCHDOG_USEC",
                                          "WATCHDOG_PID",    "TEND_EPOCH"};
-
-void put(Env& env, std::string_view name, std::string value) {
-  for (auto& [n, v] : env) {
-    if (n == name) {
-      v = std::move(value);
-      return;
-    }
-  }
-  env.emplace_back(name, std::move(value));
-}
-
-const std::string* find(const Env& env, std::string_view name) {
-  for (const auto& [n, v] : env) {
-    if (n == name) return &v;
-  }
-  return nullptr;
-}
 
 bool wanted(const AppSpec& spec, const std::string& name) {
   if (std::find(std::begin(kPrivate), std::end(kPrivate), name) != std::end(kPrivate)) return false;
@@ -50,7 +34,7 @@ std::string_view base_name(std::string_view path) {
 // execvp's search, but before the fork and over the app's own PATH.
 Result<std::string> find_program(const std::string& word, const Env& env, const std::string& cwd) {
   if (word.find('/') != std::string::npos) return word.front() == '/' ? word : cwd + "/" + word;
-  const std::string* path = find(env, "PATH");
+  const std::string* path = find_variable(env, "PATH");
   for (const std::string& dir : split(path != nullptr ? *path : "/usr/local/bin:/usr/bin:/bin", ':')) {
     const std::string candidate = (dir.empty() ? cwd : dir) + "/" + word;
     if (access(candidate.c_str(), X_OK) == 0) return candidate;
@@ -81,6 +65,9 @@ std::string with_descriptors(std::string arg, std::size_t sockets) {
   return arg;
 }
 
+// One that has no access to the daemon's home.
+bool is_another_user(const Identity& who) { return who.uid >= 0 && static_cast<uid_t>(who.uid) != geteuid(); }
+
 bool drains(const AppSpec& spec) { return speaks_node_channel(spec) && reloads_without_gap(spec); }
 
 // For the preload: how long idle connections are left open, and when what does not end by itself is closed:
@@ -94,7 +81,7 @@ std::string drain_setting(const AppSpec& spec) {
 // What lets Node's servers drain: a file of the daemon's, or, for a user who cannot read that, an argument.
 // An app runs without it too, and loses a request now and then when it is replaced.
 void add_preload(const PlanInput& in, std::vector<std::string>& argv) {
-  if (in.identity.uid >= 0 && static_cast<uid_t>(in.identity.uid) != geteuid()) {
+  if (is_another_user(in.identity)) {
     argv.push_back(cluster::preload_argument());
   } else if (cluster::write_preload(in.home.preload())) {
     argv.insert(argv.end(), {"-r", in.home.preload()});
@@ -104,40 +91,39 @@ void add_preload(const PlanInput& in, std::vector<std::string>& argv) {
 void add_own(Env& env, const PlanInput& in) {
   const AppSpec& spec = *in.spec;
   const std::string id = std::to_string(in.id);
-  put(env, in.home.pm2 ? "PM2_HOME" : "TEND_HOME", in.home.dir);
-  put(env, "TEND_ID", id + "." + std::to_string(in.spawn));
-  put(env, "pm_id", id);
-  put(env, "name", spec.name);
-  put(env, "namespace", spec.name_space);
-  put(env, "exec_mode", spec.exec_mode + "_mode");
-  put(env, "pm_exec_path", spec.script);
-  put(env, "pm_cwd", spec.cwd);
-  put(env, "pm_out_log_path", config::instance_log_path(spec, spec.out_file, in.id));
-  put(env, "pm_err_log_path", config::instance_log_path(spec, spec.error_file, in.id));
-  put(env, "pm_pid_path", config::instance_pid_path(spec, in.id));
-  put(env, "unique_id", in.unique_id);
-  put(env, spec.instance_var.empty() ? "NODE_APP_INSTANCE" : spec.instance_var, std::to_string(in.slot));
+  set_variable(env, in.home.pm2 ? "PM2_HOME" : "TEND_HOME", in.home.dir);
+  set_variable(env, "TEND_ID", id + "." + std::to_string(in.spawn));
+  set_variable(env, "pm_id", id);
+  set_variable(env, "name", spec.name);
+  set_variable(env, "namespace", spec.name_space);
+  set_variable(env, "exec_mode", spec.exec_mode + "_mode");
+  set_variable(env, "pm_exec_path", spec.script);
+  set_variable(env, "pm_cwd", spec.cwd);
+  set_variable(env, "pm_out_log_path", config::instance_log_path(spec, spec.out_file, in.id));
+  set_variable(env, "pm_err_log_path", config::instance_log_path(spec, spec.error_file, in.id));
+  set_variable(env, "pm_pid_path", config::instance_pid_path(spec, in.id));
+  set_variable(env, "unique_id", in.unique_id);
+  set_variable(env, spec.instance_var.empty() ? "NODE_APP_INSTANCE" : spec.instance_var,
+               std::to_string(in.slot));
   if (!spec.increment_var.empty() && in.increment >= 0)
-    put(env, spec.increment_var, std::to_string(in.increment));
-  if (in.home.pm2) put(env, "PM2_USAGE", "CLI");
-  if (!spec.cwd.empty()) put(env, "PWD", spec.cwd);
-  if (!in.identity.home.empty()) put(env, "HOME", in.identity.home);
+    set_variable(env, spec.increment_var, std::to_string(in.increment));
+  if (in.home.pm2) set_variable(env, "PM2_USAGE", "CLI");
+  if (!spec.cwd.empty()) set_variable(env, "PWD", spec.cwd);
+  if (!in.identity.home.empty()) set_variable(env, "HOME", in.identity.home);
   const std::size_t sockets = passes_sockets(spec) ? spec.listen.size() : 0;
   if (sockets > 0) {
-    put(env, "LISTEN_FDS", std::to_string(sockets));
-    put(env, "LISTEN_PID", "");  // the child's own, filled in by itself
-    put(env, "LISTEN_FDNAMES", socket_names(spec));
+    set_variable(env, "LISTEN_FDS", std::to_string(sockets));
+    set_variable(env, "LISTEN_PID", "");  // the child's own, filled in by itself
+    set_variable(env, "LISTEN_FDNAMES", socket_names(spec));
   }
   if (speaks_node_channel(spec)) {
-    put(env, "NODE_CHANNEL_FD", std::to_string(cluster::kFirstFd + sockets));
-    put(env, "NODE_CHANNEL_SERIALIZATION_MODE", "json");
-    if (drains(spec)) put(env, "TEND_DRAIN", drain_setting(spec));
-    // Node 22 and newer keep compiled code there: the next start is faster. One of another user cannot write
-    // there.
-    const bool own_user = in.identity.uid < 0 || static_cast<uid_t>(in.identity.uid) == geteuid();
-    if (own_user && !in.home.pm2 && find(env, "NODE_COMPILE_CACHE") == nullptr)
-      put(env, "NODE_COMPILE_CACHE", in.home.compile_cache(spec.name_space, spec.name));
-    if (is_worker(spec)) put(env, "NODE_UNIQUE_ID", std::to_string(worker_id(in.id, in.spawn)));
+    set_variable(env, "NODE_CHANNEL_FD", std::to_string(cluster::kFirstFd + sockets));
+    set_variable(env, "NODE_CHANNEL_SERIALIZATION_MODE", "json");
+    if (drains(spec)) set_variable(env, "TEND_DRAIN", drain_setting(spec));
+    // Node 22 and newer keep compiled code there: the next start is faster.
+    if (!is_another_user(in.identity) && !in.home.pm2 && find_variable(env, "NODE_COMPILE_CACHE") == nullptr)
+      set_variable(env, "NODE_COMPILE_CACHE", in.home.compile_cache(spec.name_space, spec.name));
+    if (is_worker(spec)) set_variable(env, "NODE_UNIQUE_ID", std::to_string(worker_id(in.id, in.spawn)));
   }
 }
 
@@ -167,18 +153,18 @@ Result<Env> environment(const PlanInput& in) {
     }
   } else if (in.base_env) {
     for (const std::string_view name : {"PATH", "HOME", "USER", "LANG", "SHELL"}) {
-      if (const std::string* value = find(in.base_env->env, name)) env.emplace_back(name, *value);
+      if (const std::string* value = find_variable(in.base_env->env, name)) env.emplace_back(name, *value);
     }
   }
   const std::string_view program = base_name(spec.interpreter == "none" ? spec.script : spec.interpreter);
   // A pipe makes Python hold back its lines; a kill would then lose them (protocols.md 9).
-  if (program.rfind("python", 0) == 0) put(env, "PYTHONUNBUFFERED", "1");
+  if (program.rfind("python", 0) == 0) set_variable(env, "PYTHONUNBUFFERED", "1");
   if (!spec.env_file.empty()) {
     auto file = config::read_dotenv(spec.env_file);
     if (!file) return tl::unexpected(file.error());
-    for (auto& [name, value] : *file) put(env, name, std::move(value));
+    for (auto& [name, value] : *file) set_variable(env, name, std::move(value));
   }
-  for (const auto& [name, value] : spec.env) put(env, name, value);
+  for (const auto& [name, value] : spec.env) set_variable(env, name, value);
   add_own(env, in);
   return env;
 }

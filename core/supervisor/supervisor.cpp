@@ -6,6 +6,7 @@
 
 #include "core/base/match.h"
 #include "core/lifecycle/cron.h"
+#include "core/model/env.h"
 #include "core/supervisor/policy.h"
 
 namespace tend::supervisor {
@@ -118,9 +119,8 @@ Instance& Supervisor::add(std::shared_ptr<const AppSpec> spec, std::shared_ptr<c
       if (other->spec->name == spec->name) highest = std::max(highest, other->increment);
     }
     int64_t first = 0;
-    for (const auto& [name, value] : spec->env) {
-      if (name == spec->increment_var) first = std::strtoll(value.c_str(), nullptr, 10);
-    }
+    if (const std::string* value = find_variable(spec->env, spec->increment_var))
+      first = std::strtoll(value->c_str(), nullptr, 10);
     app->increment = highest >= 0 ? highest + 1 : first;
   }
   app->policy = policy_of(*spec);
