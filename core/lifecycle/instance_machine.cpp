@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "core/base/match.h"
+#include "core/lifecycle/leaving.h"
 #include "core/lifecycle/restart_rules.h"
 
 namespace tend::lifecycle {
@@ -47,21 +48,6 @@ void start_dead(Transition& t, Cause cause, Millis now, const Policy& p) {
   forget_failures(s, now);
   launch(t, now, p);
   s.fresh = cause == Cause::user;
-}
-
-void arm_other(Transition& t, Stage stage, Millis at) {
-  t.state.other.stage = stage;
-  t.state.other.due = at;
-  t.act(Arm{t.state.other.spawn, Timer::drain, at});
-}
-
-// The other process gets the stop signal, once.
-void dismiss(Transition& t, Millis now, const Policy& p) {
-  Other& o = t.state.other;
-  if (o.role == Role::none || o.exited || (o.role == Role::leaving && o.stage != Stage::draining)) return;
-  o.role = Role::leaving;
-  t.act(SignalTree{o.spawn, p.stop_signal});
-  arm_other(t, Stage::signalled, now + p.kill);
 }
 
 // The stop signal, and the time until SIGKILL.
@@ -167,7 +153,7 @@ void now_ready(Transition& t, Millis now, const Policy& p) {
   if (p.drain.n == 0) return dismiss(t, now, p);
   s.other.role = Role::leaving;
   t.act(Drain{s.other.spawn});
-  arm_other(t, Stage::draining, now + p.drain);
+  arm_leaving(t, Stage::draining, now + p.drain);
 }
 
 // Nothing is left of the second process of a reload.
@@ -299,15 +285,6 @@ void on_other_exited(Transition& t, Millis now, const Policy& p) {
   t.act(unasked ? Action{SweepTree{o.spawn}} : Action{AwaitTree{o.spawn}});
 }
 
-void on_other_fired(Transition& t, Millis now, const Policy& p) {
-  Other& o = t.state.other;
-  if (o.role != Role::leaving) return;
-  if (o.stage == Stage::draining) return dismiss(t, now, p);
-  if (o.stage == Stage::killed) t.act(Stuck{o.spawn});
-  t.act(SignalTree{o.spawn, SIGKILL});
-  arm_other(t, Stage::killed, now + std::max(p.kill, kMinKillRepeat));
-}
-
 void on_other(Transition& t, const Event& event, Millis now, const Policy& p) {
   Other& o = t.state.other;
   std::visit(Match{[&](Exited) { on_other_exited(t, now, p); },
@@ -318,7 +295,7 @@ void on_other(Transition& t, const Event& event, Millis now, const Policy& p) {
                      if (o.role == Role::leaving) dismiss(t, now, p);
                    },
                    [&](Fired e) {
-                     if (e.timer == Timer::drain) on_other_fired(t, now, p);
+                     if (e.timer == Timer::drain) on_leaving_fired(t, now, p);
                    },
                    [](const auto&) {}},
              event);
