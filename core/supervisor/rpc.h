@@ -23,6 +23,7 @@ struct Method {
   void (*handle)(Daemon& daemon, const SharedCall& call);
 };
 
+std::span<const Method> start_methods();
 std::span<const Method> app_methods();
 std::span<const Method> daemon_methods();
 void dispatch(Daemon& daemon, const SharedCall& call);

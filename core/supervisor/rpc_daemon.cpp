@@ -133,7 +133,7 @@ constexpr Method kMethods[] = {{api::kPing, ping},
 std::span<const Method> daemon_methods() { return kMethods; }
 
 void dispatch(Daemon& daemon, const SharedCall& call) {
-  for (const auto& table : {app_methods(), daemon_methods()}) {
+  for (const auto& table : {start_methods(), app_methods(), daemon_methods()}) {
     for (const Method& m : table) {
       if (m.name == call->method()) return m.handle(daemon, call);
     }

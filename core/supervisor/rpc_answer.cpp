@@ -1,0 +1,93 @@
+#include "core/supervisor/rpc_answer.h"
+
+#include <algorithm>
+#include <set>
+
+namespace tend::supervisor {
+namespace {
+
+// One answer that waits for several outcomes.
+struct Answer {
+  SharedCall call;
+  Map reply;
+  List results;
+  bool ok = true;
+  std::size_t open = 0;
+
+  void add(List outcomes) {
+    for (Value& o : outcomes) {
+      if (o.is_null()) continue;
+      ok = ok && o.at("ok").boolean();
+      results.push_back(std::move(o));
+    }
+    --open;
+  }
+};
+
+void finish(Supervisor& supervisor, const std::shared_ptr<Answer>& answer) {
+  if (answer->open > 0) return;
+  answer->reply.set("results", std::move(answer->results));
+  answer->reply.set("ok", answer->ok);
+  supervisor.flush([answer](bool durable) {
+    if (!durable) answer->reply.set("warning", "state not durable: the journal cannot be written");
+    answer->call->reply(std::move(answer->reply));
+  });
+}
+
+}  // namespace
+
+void answer(Supervisor& supervisor, const SharedCall& call, std::vector<Wish> wishes, Map reply, bool ok,
+            const Reloads& reloads) {
+  const auto now = [&supervisor](uint32_t id) -> const Instance* { return supervisor.find(id); };
+  const bool waits = !call->params().at("no_wait").boolean();
+  if (!waits) wishes.clear();
+  auto shared = std::make_shared<Answer>();
+  shared->call = call;
+  if (const Value* known = reply.find("results")) shared->results = known->list();
+  shared->reply = std::move(reply);
+  shared->ok = ok;
+  shared->open = 1 + (waits ? reloads.size() : 0);
+  const auto parallel =
+      static_cast<std::size_t>(std::max<int64_t>(call->params().at("parallel").integer(2), 1));
+  for (const auto& [group, ids] : reloads) {
+    supervisor.rollouts().reload(group, ids, parallel, call->params().at("cause").text(),
+                                 [&supervisor, shared, waits](List outcomes) {
+                                   if (!waits) return;
+                                   shared->add(std::move(outcomes));
+                                   finish(supervisor, shared);
+                                 });
+  }
+  supervisor.waiters().wait(std::move(wishes), now, [&supervisor, shared](List outcomes) {
+    shared->add(std::move(outcomes));
+    finish(supervisor, shared);
+  });
+  supervisor.flush([](bool) {});  // the wishes are written while the processes start
+}
+
+Wish wish_of(const Instance& app, Goal goal, std::string action) {
+  return {app.id, goal, app.state.spawn, false, std::move(action)};
+}
+
+Picked pick(Supervisor& supervisor, const Value& params) {
+  Picked out;
+  const std::vector<Target> targets = supervisor.targets();
+  std::set<uint32_t> seen;
+  for (const Value& word : params.at("targets").list()) {
+    Map group{{"word", word.text()}};
+    List ids;
+    if (auto found = select(word.text(), params.at("cwd").text(), targets)) {
+      for (const uint32_t id : *found) {
+        ids.emplace_back(id);
+        if (seen.insert(id).second) out.ids.push_back(id);
+      }
+    } else {
+      group.set("error", found.error().message);
+      out.ok = false;
+    }
+    group.set("ids", std::move(ids));
+    out.groups.emplace_back(std::move(group));
+  }
+  return out;
+}
+
+}  // namespace tend::supervisor

@@ -1,0 +1,32 @@
+// What the methods that act on apps share: which instances words mean, and an answer that waits for what
+// comes of them.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/model/value.h"
+#include "core/supervisor/rpc.h"
+
+namespace tend::supervisor {
+
+struct Picked {
+  List groups;
+  std::vector<uint32_t> ids;  // each once, in the order of the words
+  bool ok = true;
+};
+
+// By the parameters `targets` and `cwd`.
+Picked pick(Supervisor& supervisor, const Value& params);
+
+// By app: the instances that are to be replaced without a gap.
+using Reloads = std::map<std::string, std::vector<uint32_t>>;
+
+Wish wish_of(const Instance& app, Goal goal, std::string action);
+// Answers when every wish is fulfilled or failed and the journal has what was asked.
+void answer(Supervisor& supervisor, const SharedCall& call, std::vector<Wish> wishes, Map reply, bool ok,
+            const Reloads& reloads = {});
+
+}  // namespace tend::supervisor
