@@ -8,7 +8,7 @@ namespace tend::ipc {
 namespace {
 
 struct Control {
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * 253)> bytes{};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * 253) + CMSG_SPACE(sizeof(ucred))> bytes{};
 };
 
 }  // namespace
@@ -38,6 +38,7 @@ Result<std::size_t> send_with_fds(int socket, std::span<const std::byte> bytes, 
 
 Result<std::size_t> receive_with_fds(int socket, std::span<std::byte> into, PassedFds& passed) {
   passed.count = 0;
+  passed.sender = static_cast<uid_t>(-1);
   Control control;
   iovec part{into.data(), into.size()};
   msghdr message{};
@@ -51,6 +52,11 @@ Result<std::size_t> receive_with_fds(int socket, std::span<std::byte> into, Pass
   } while (n < 0 && errno == EINTR);
   if (n < 0) return fail_errno("receive descriptors");
   for (cmsghdr* head = CMSG_FIRSTHDR(&message); head != nullptr; head = CMSG_NXTHDR(&message, head)) {
+    if (head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_CREDENTIALS) {
+      ucred who{};
+      std::memcpy(&who, CMSG_DATA(head), sizeof who);
+      passed.sender = who.uid;
+    }
     if (head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS) continue;
     const std::size_t count = (head->cmsg_len - CMSG_LEN(0)) / sizeof(int);
     for (std::size_t i = 0; i < count && passed.count < passed.fds.size(); ++i) {
@@ -59,6 +65,7 @@ Result<std::size_t> receive_with_fds(int socket, std::span<std::byte> into, Pass
       passed.fds[passed.count++].reset(fd);
     }
   }
+  passed.truncated = (message.msg_flags & MSG_TRUNC) != 0;
   if ((message.msg_flags & MSG_CTRUNC) != 0) {
     for (std::size_t i = 0; i < passed.count; ++i) passed.fds[i].reset();
     passed.count = 0;

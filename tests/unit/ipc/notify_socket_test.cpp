@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 
 #include <cstring>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -53,23 +54,12 @@ void send(const std::string& address, const std::string& text, int fd = -1) {
   REQUIRE(address.front() == '@');
   REQUIRE(address.size() < sizeof to.sun_path);
   std::memcpy(to.sun_path + 1, address.data() + 1, address.size() - 1);
-  iovec part{const_cast<char*>(text.data()), text.size()};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-  msghdr m{};
-  m.msg_name = &to;
-  m.msg_namelen = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + address.size());
-  m.msg_iov = &part;
-  m.msg_iovlen = 1;
-  if (fd >= 0) {
-    m.msg_control = control;
-    m.msg_controllen = sizeof control;
-    cmsghdr* c = CMSG_FIRSTHDR(&m);
-    c->cmsg_level = SOL_SOCKET;
-    c->cmsg_type = SCM_RIGHTS;
-    c->cmsg_len = CMSG_LEN(sizeof(int));
-    std::memcpy(CMSG_DATA(c), &fd, sizeof fd);
-  }
-  CHECK(::sendmsg(out.get(), &m, 0) == static_cast<ssize_t>(text.size()));
+  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + address.size());
+  REQUIRE(::connect(out.get(), reinterpret_cast<const sockaddr*>(&to), size) == 0);
+  const std::span<const int> fds(&fd, fd < 0 ? 0 : 1);
+  const auto sent = send_with_fds(out.get(), std::as_bytes(std::span(text)), fds);
+  REQUIRE(sent);
+  CHECK(*sent == text.size());
 }
 
 }  // namespace
