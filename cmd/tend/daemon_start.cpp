@@ -20,9 +20,9 @@
 namespace tend::cli {
 namespace {
 
-constexpr Millis kFailed{5'000};      // no keeper stays
-constexpr Millis kBusy{30'000};       // one is there and does not listen yet: the machine is loaded
-constexpr Millis kSpawnAgain{1'000};  // doubles: the winner of the lock may have died before it listened
+constexpr Millis kNoKeeper{5'000};     // no keeper stays
+constexpr Millis kKeeperBusy{30'000};  // one is there and does not listen yet: the machine is loaded
+constexpr Millis kSpawnAgain{1'000};   // doubles: the winner of the lock may have died before it listened
 constexpr int kReadyFd = 3;
 
 Status make_folders(const std::string& dir) {
@@ -112,8 +112,8 @@ Result<ipc::RpcClient> start_daemon(const Home& home) {
   for (Millis pause_to_spawn = kSpawnAgain;; pause_to_spawn = pause_to_spawn + pause_to_spawn) {
     auto ready = spawn_keeper(home);
     if (!ready) return tl::unexpected<Error>(ready.error());
-    const bool held = await_keeper(ready->get(), began + kBusy - clock.now());
-    const Millis end = began + (held ? kBusy : kFailed);
+    const bool held = await_keeper(ready->get(), began + kKeeperBusy - clock.now());
+    const Millis end = began + (held ? kKeeperBusy : kNoKeeper);
     const Millis again = std::min(end, clock.now() + pause_to_spawn);
     for (int pause = 1;; pause = std::min(pause * 2, 20)) {
       auto client = ipc::RpcClient::connect(home.socket());

@@ -21,12 +21,13 @@
   function track(server) {
     let open = known.get(server);
     if (open) return open;
-    open = { sockets: new Set(), upgraded: new Set(), sessions: new Set() };
-    known.set(server, open);
     const http1 = typeof server.closeIdleConnections === 'function';
+    const tls = typeof server.setSecureContext === 'function';
+    // plain: what the channel below tells of is what responses are written to
+    open = { sockets: new Set(), upgraded: new Set(), sessions: new Set(), plain: http1 && !tls };
+    known.set(server, open);
     const http2 = /^Http2/.test(server.constructor && server.constructor.name);
-    // The channel below tells of the TCP sockets, and responses are written to what lies over them.
-    if (http1 && isTls(server)) server.prependListener('secureConnection', (socket) => keep(open.sockets, socket));
+    if (http1 && tls) server.prependListener('secureConnection', (socket) => keep(open.sockets, socket));
     if (http2) server.prependListener('session', (session) => keep(open.sessions, session));
     if (http1 && server.listenerCount('upgrade') > 0) {
       server.prependListener('upgrade', (request, socket) => {
@@ -50,10 +51,6 @@
       });
     }
     return open;
-  }
-
-  function isTls(server) {
-    return typeof server.setSecureContext === 'function';
   }
 
   function keep(set, emitter) {
@@ -97,7 +94,7 @@
   channels.channel('net.server.socket').subscribe(({ socket }) => {
     if (!socket || !socket.server) return;
     const open = track(socket.server);
-    if (typeof socket.server.closeIdleConnections === 'function' && !isTls(socket.server)) keep(open.sockets, socket);
+    if (open.plain) keep(open.sockets, socket);
     if (report) socket.once('close', count);
   });
 

@@ -110,8 +110,7 @@ class Bench:
         os.symlink(Path(options.modules) / "node_modules", base / "node_modules")
 
     def start(self, manager: Manager, script, count, port, name="api", **more):
-        for key, value in {"PORT": str(port)}.items():
-            manager.env[key] = value
+        manager.env["PORT"] = str(port)
         words = [w for k, v in more.items() for w in (f"--{k}", v)]
         manager.run("start", self.base / script, "--name", name, "-i", count, *words)
         # One client address sees one worker only when they are sticky.
