@@ -5,6 +5,7 @@
 #include <map>
 
 #include "cmd/pm2/package_version.h"
+#include "core/model/api.h"
 #include "core/model/app_spec.h"
 #include "core/model/options.h"
 
@@ -122,7 +123,7 @@ Value record(const Value& row, const std::string& version) {
   env.set("axm_dynamic", Map{});
   env.set("env", std::move(vars));
 
-  const bool online = row.at("status").text() == "online";
+  const bool online = api::is_online(row.at("status").text());
   return Map{{"pid", row.at("pid").integer()},
              {"name", name},
              {"pm2_env", std::move(env)},

@@ -5,6 +5,7 @@
 #include "cmd/render/humane.h"
 #include "cmd/render/width.h"
 #include "core/base/text.h"
+#include "core/model/api.h"
 
 namespace tend::render {
 namespace {
@@ -148,12 +149,12 @@ Table tend_table(const List& rows, const Page& page) {
 }  // namespace
 
 Ink ink_of_status(std::string_view status) {
-  if (status == "online") return Ink::bold_green;
+  if (api::is_online(status)) return Ink::bold_green;
   return status == "launching" ? Ink::bold_blue : Ink::bold_red;
 }
 
 std::string uptime_of(const Value& row, Millis now) {
-  if (row.at("status").text() != "online") return "0";
+  if (!api::is_online(row.at("status").text())) return "0";
   return uptime_text(now - Millis{row.at("uptime").integer()});
 }
 

@@ -1,6 +1,6 @@
 // The script that Node apps of tend load first (node_preload.js): their servers drain when they are closed
 // (protocols.md 4.3). Its setting is the variable TEND_DRAIN, "<grace ms>:<limit ms>:<1: tell how many
-// connections closed, by NODE_TEND_CLOSED>".
+// connections closed, by NODE_TEND_CLOSED>:<1: it is a spare>".
 #pragma once
 
 #include <string>

@@ -10,6 +10,7 @@
 namespace tend::cluster {
 namespace {
 
+constexpr std::size_t kMaxWaiting = 64;
 constexpr int64_t kIpv6Only = 1, kReuseAddr = 4;  // flags of libuv's tcp and udp bind
 
 // A number or a word, as Node would put it into a key.
@@ -67,9 +68,11 @@ void Primary::join(const Worker& worker, Membership membership) {
   members_[worker].membership = std::move(membership);
 }
 
-void Primary::adopt(const Worker& worker, Membership membership, bool serving) {
+void Primary::adopt(const Worker& worker, Membership membership, bool serving, const List& waiting) {
   Member& member = members_[worker];
   member.membership = std::move(membership);
+  member.waiting.assign(waiting.begin(), waiting.end());
+  if (member.membership.spare) return;
   if (!serving) return;
   for (Server* server : table_.of(member.membership.group)) {
     if (server->listening.count(member.membership.slot) == 0) continue;
@@ -100,8 +103,27 @@ void Primary::message(const Worker& worker, const Value& frame) {
   }
 }
 
+List Primary::waiting(const Worker& worker) const {
+  const auto found = members_.find(worker);
+  if (found == members_.end()) return {};
+  return {found->second.waiting.begin(), found->second.waiting.end()};
+}
+
+void Primary::serve(const Worker& worker, uint32_t slot) {
+  const auto found = members_.find(worker);
+  if (found == members_.end()) return;
+  Member& member = found->second;
+  member.membership.spare = false;
+  member.membership.slot = slot;
+  for (const Value& frame : std::exchange(member.waiting, {})) query(worker, member, frame);
+}
+
 void Primary::query(const Worker& worker, Member& member, const Value& frame) {
   if (member.retired) return;
+  if (member.membership.spare && member.waiting.size() < kMaxWaiting) {
+    member.waiting.push_back(frame);
+    return owner_.asked(worker);
+  }
   const std::string key = key_of(frame);
   auto server = server_for(member, frame, key);
   if (!server) {
@@ -270,6 +292,7 @@ bool Primary::covers(const Worker& worker, const Worker& old) const {
   const auto known = members_.find(old);
   if (fresh == members_.end()) return false;
   if (known == members_.end()) return true;
+  if (fresh->second.membership.spare) return fresh->second.waiting.size() >= known->second.waiting.size();
   for (const auto& [number, accepts] : known->second.servers) {
     if (!accepts) continue;
     const auto at = fresh->second.servers.find(number);

@@ -30,6 +30,7 @@ struct Membership {
   uint32_t slot = 0;
   uint32_t slots = 1;  // how many the app has now
   Balance balance = Balance::reuseport;
+  bool spare = false;  // gets no socket until serve(); `slot` means nothing
 };
 
 class Handoff;
@@ -43,6 +44,8 @@ class Primary {
     std::function<void(const Worker&)> progressed;
     // May a server close that its last worker closed by itself? Not while that worker is being stopped.
     std::function<bool(const Worker&)> may_close;
+    // A spare asks for a socket: what waiting() gives has grown.
+    std::function<void(const Worker&)> asked;
   };
   Primary(loop::Loop& loop, Log& log, Store& store, Owner owner);
   ~Primary();
@@ -53,7 +56,12 @@ class Primary {
 
   void join(const Worker& worker, Membership membership);
   // A worker of a predecessor that lives; after servers().settle(). `serving`: it was online.
-  void adopt(const Worker& worker, Membership membership, bool serving);
+  // `waiting`: what waiting() gave there.
+  void adopt(const Worker& worker, Membership membership, bool serving, const List& waiting);
+  // The queries of a spare; with the program loaded up to its listen() they wait for serve().
+  List waiting(const Worker& worker) const;
+  // It is a spare no more: it gets the sockets of `slot` that it asked for.
+  void serve(const Worker& worker, uint32_t slot);
   void message(const Worker& worker, const Value& frame);  // `cmd` is NODE_CLUSTER
   // A process that was given the socket itself (option `listen`) accepts on it from now on.
   void accepts(const Worker& worker, uint32_t server);
@@ -76,6 +84,7 @@ class Primary {
   struct Member {
     Membership membership;
     std::map<uint32_t, bool> servers;  // by number; true: it accepts
+    std::vector<Value> waiting;        // queries that are not answered as long as it is a spare
     bool retired = false;
     int64_t open = 0;  // connections passed to it, less those it reported closed
   };

@@ -15,7 +15,8 @@
 //          changes: {spec map of changed options}, no_wait: bool, parallel: how many at once (reload; 2)}
 //         All targets are tried. -> {groups: [{word, ids: [..], error?}], results: [Outcome …], warnings:
 //         [text …], ok: bool}
-// scale   {targets: [one word], change: number, relative: bool, cwd, cause, no_wait: bool}; all instances of one app;
+// scale   {targets: [one word], change: number, relative: bool, cwd, cause, no_wait: bool}; all instances of
+// one app;
 //         those that go finish what they have -> {results: [Outcome …], ok, before: number, now: number}
 // signal  {signal: number, targets: [word …], cwd} -> as act
 // list    {detail: "brief"|"table"|"full", targets?: [word …], cwd} -> {apps: [Row …], warnings: [text …],
@@ -60,5 +61,9 @@ inline constexpr std::string_view kSubscribe = "subscribe";
 // The words of a status, in list, jlist and describe.
 inline constexpr std::string_view kStatusWords[] = {"stopped", "waiting restart", "errored", "launching",
                                                     "online",  "stopping",        "stopping"};
+
+// An online process that serves nobody until another one dies (option spare).
+inline constexpr std::string_view kStandby = "standby";
+inline bool is_online(std::string_view status) { return status == "online" || status == kStandby; }
 
 }  // namespace tend::api

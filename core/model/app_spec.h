@@ -60,6 +60,7 @@ struct AppSpec {
   // Sockets of several processes, and replacing them
   std::string balance = "auto";  // "auto" | "reuseport" | "shared" | "rr" | "least" | "sticky"
   StringList listen;             // sockets that are made first and passed as LISTEN_FDS
+  int64_t spare = 0;             // started workers that wait to take the place of one that ends
   Millis drain_timeout{10000};   // how long a replaced process may finish what it has
   // Logs
   std::string out_file;      // absolute once resolved, without instance number; "/dev/null": drop

@@ -94,6 +94,8 @@ constexpr OptionRow kOptions[] = {
      "How connections reach the processes of a clustered app."},
     {"listen", "", "--listen", "", "", "", &A::listen,
      "Sockets to bind first and pass on, as tcp://0.0.0.0:8000, udp://:53, unix:/run/x.sock."},
+    {"spare", "", "--spare", "0..16", "", "", &A::spare,
+     "Started workers of a clustered Node app that wait to take the place of one that dies."},
     {"drain_timeout", "", "--drain-timeout", kTime, "", "", &A::drain_timeout,
      "Time a replaced process has to finish its requests before it is stopped."},
     // Logs

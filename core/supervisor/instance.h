@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,10 @@ struct Side {
 struct Instance {
   uint32_t id = 0;
   uint32_t slot = 0;  // the lowest free number among instances of the name
+  // Which of its app's sockets it serves: the lowest free number of the group; none: a spare, which loads and
+  // waits.
+  std::optional<uint32_t> seat;
+  Value waiting;  // of a spare: {spawn, frames: what its process asked for and was not answered}
   std::shared_ptr<const AppSpec> spec;
   std::shared_ptr<const BaseEnv> base_env;
   Identity identity;

@@ -42,6 +42,8 @@ EventBus::Subscription log_events(EventBus& bus, Log& log) {
       log.info(app + how(r.app.state.last_status));
     } else if (r.event == "start" || r.event == "restart") {
       log.info(app + "starting in -" + r.app.spec->exec_mode + " mode-");
+    } else if (r.event == "takeover") {
+      log.info(app + "takes over the connections of a process that ended");
     } else if (r.event == "waiting restart") {
       log.info(
           app + "will restart in " +

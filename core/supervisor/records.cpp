@@ -8,6 +8,10 @@ namespace tend::supervisor {
 
 using lifecycle::Phase;
 
+namespace {
+constexpr int64_t kNoSeat = -1;
+}
+
 Value env_to_value(const Env& env) {
   Map m;
   for (const auto& [name, value] : env) m.append(name, value);
@@ -27,6 +31,8 @@ Value record_of(const Instance& app) {
   m.append("spec", to_value(*app.spec));
   m.append("env", app.base_env ? Value(app.base_env->number) : Value());
   m.append("slot", app.slot);
+  m.append("seat", app.seat ? static_cast<int64_t>(*app.seat) : kNoSeat);
+  if (!app.waiting.is_null()) m.append("waiting", app.waiting);
   m.append("increment", app.increment);
   m.append("unique_id", app.unique_id);
   m.append("started_by", app.started_by);
@@ -43,6 +49,9 @@ Result<std::unique_ptr<Instance>> instance_of(uint32_t id, const Value& body) {
   auto app = std::make_unique<Instance>();
   app->id = id;
   app->slot = static_cast<uint32_t>(body.at("slot").integer());
+  const int64_t seat = body.at("seat").integer(app->slot);
+  if (seat != kNoSeat) app->seat = static_cast<uint32_t>(seat);
+  app->waiting = body.at("waiting");
   app->increment = body.at("increment").integer(-1);
   app->unique_id = body.at("unique_id").text();
   app->started_by = body.at("started_by").text();

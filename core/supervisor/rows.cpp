@@ -98,7 +98,7 @@ Value row(Supervisor& supervisor, const Instance& app, Detail detail) {
   m.append("name", spec.name);
   m.append("namespace", spec.name_space);
   m.append("pid", lifecycle::alive(s.phase) ? app.main.pid : 0);
-  m.append("status", api::kStatusWords[static_cast<std::size_t>(s.phase)]);
+  m.append("status", status_word(app));
   if (detail == Detail::brief) {
     m.append("patience", (spec.kill_timeout + (spec.wait_ready ? spec.listen_timeout : Millis{})).n);
     if (reloads_without_gap(spec)) m.append("reload_patience", replacing_takes(spec).n);

@@ -53,7 +53,7 @@ void restore(Supervisor& supervisor, const SharedCall& call, const Value& apps) 
     if (present.count((*saved)->spec->name) != 0) continue;
     Env env = env_from_value(v.at("env"));
     Instance& app = supervisor.add((*saved)->spec, supervisor.intern(std::move(env)), (*saved)->identity,
-                                   (*saved)->unique_id, asked);
+                                   (*saved)->unique_id, asked, !(*saved)->seat);
     app.increment = (*saved)->increment;
     if (!v.at("wanted").boolean(true)) {
       results.push_back(outcome(app, "restored", true));
@@ -111,7 +111,7 @@ void subscribe(Daemon& daemon, const SharedCall& call) {
                      {"id", r.app.id},
                      {"name", r.app.spec->name},
                      {"pid", r.app.main.pid},
-                     {"status", api::kStatusWords[static_cast<std::size_t>(r.app.state.phase)]},
+                     {"status", status_word(r.app)},
                      {"restarts", r.app.state.restarts}});
     }
   });

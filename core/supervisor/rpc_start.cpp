@@ -86,8 +86,9 @@ void start_one(Starting& s, AppSpec&& parsed, const Identity& identity) {
     }
     return;
   }
-  for (int64_t i = 0; i < spec->instances; ++i) {
-    Instance& app = supervisor.add(spec, env, identity, unique_id, asked);
+  const int64_t spares = is_worker(*spec) ? spec->spare : 0;
+  for (int64_t i = 0; i < spec->instances + spares; ++i) {
+    Instance& app = supervisor.add(spec, env, identity, unique_id, asked, i >= spec->instances);
     if (!spec->autostart) {
       wishes.push_back(wish_of(app, Goal::stopped, "added"));
       continue;
@@ -163,7 +164,7 @@ void scale(Daemon& daemon, const SharedCall& call) {
   std::vector<Instance*> present;
   for (const uint32_t id : picked.ids) {
     Instance* app = supervisor.find(id);
-    if (app->deleting) continue;
+    if (app->deleting || !app->seat) continue;  // spares are not counted
     if (!present.empty() && !same_group(*app->spec, *present.front()->spec))
       return call->error("scale: found apps " + present.front()->spec->name + " and " + app->spec->name +
                          "; accepted: one app");

@@ -72,10 +72,10 @@ bool drains(const AppSpec& spec) { return speaks_node_channel(spec) && reloads_w
 
 // For the preload: how long idle connections are left open, and when what does not end by itself is closed:
 // before the stop signal comes.
-std::string drain_setting(const AppSpec& spec) {
+std::string drain_setting(const AppSpec& spec, bool spare) {
   const int64_t limit = spec.drain_timeout.n;
   return std::to_string(std::min<int64_t>(2000, limit / 2)) + ":" +
-         std::to_string(limit - std::min<int64_t>(500, limit / 4)) + (spec.balance == "least" ? ":1" : ":0");
+         std::to_string(limit - std::min<int64_t>(500, limit / 4)) + (spec.balance == "least" ? ":1" : ":0") + (spare ? ":1" : ":0");
 }
 
 // What lets Node's servers drain: a file of the daemon's, or, for a user who cannot read that, an argument.
@@ -119,7 +119,7 @@ void add_own(Env& env, const PlanInput& in) {
   if (speaks_node_channel(spec)) {
     set_variable(env, "NODE_CHANNEL_FD", std::to_string(cluster::kFirstFd + sockets));
     set_variable(env, "NODE_CHANNEL_SERIALIZATION_MODE", "json");
-    if (drains(spec)) set_variable(env, "TEND_DRAIN", drain_setting(spec));
+    if (drains(spec)) set_variable(env, "TEND_DRAIN", drain_setting(spec, in.spare));
     // Node 22 and newer keep compiled code there: the next start is faster.
     if (!is_another_user(in.identity) && !in.home.pm2 && find_variable(env, "NODE_COMPILE_CACHE") == nullptr)
       set_variable(env, "NODE_COMPILE_CACHE", in.home.compile_cache(spec.name_space, spec.name));
@@ -131,7 +131,7 @@ void add_own(Env& env, const PlanInput& in) {
 
 PlanInput plan_input(const Home& home, const Instance& app) {
   return {home,     app.id,       app.state.spawn, app.slot,     app.increment,
-          app.spec, app.base_env, app.identity,    app.unique_id};
+          app.spec, app.base_env, app.identity,    app.unique_id, !app.seat};
 }
 
 bool plan_reads_files(const AppSpec& spec) {

@@ -17,6 +17,7 @@ struct PlanInput {
   std::shared_ptr<const BaseEnv> base_env;
   Identity identity;
   std::string unique_id;
+  bool spare = false;
 };
 
 PlanInput plan_input(const Home& home, const Instance& app);

@@ -12,6 +12,8 @@
 namespace tend::supervisor {
 namespace {
 
+using lifecycle::Phase;
+
 constexpr Millis kMemoryPeriod{1000};
 constexpr Millis kCronLook{60000};  // the wall clock may be set meanwhile
 
@@ -51,16 +53,26 @@ Supervisor::Supervisor(Mechanisms mechanisms, journal::Journal& journal, journal
 
 Workers::Owner Supervisor::workers_owner() {
   return {[this](uint32_t id, const lifecycle::Event& e) { feed(id, e); },
-          [this](uint32_t id) { return find(id); },
-          [this](const AppSpec& spec) {
-            return static_cast<uint32_t>(std::count_if(table_.begin(), table_.end(), [&](const auto& entry) {
-              return same_group(*entry.second->spec, spec);
-            }));
-          },
+          [this](uint32_t id) { return find(id); }, [this](const AppSpec& spec) { return group(spec); },
           [this](uint32_t server, Value body) {
-            pending_.push_back({kSocketIds + server, std::move(body)});
-            m_.loop.defer([this] { flush([](bool) {}); });
+            write_soon({kSocketIds + server, std::move(body)});
+          },
+          [this](const Instance& app) {
+            write_soon({app.id, record_of(app)});
           }};
+}
+
+void Supervisor::write_soon(journal::Record record) {
+  pending_.push_back(std::move(record));
+  m_.loop.defer([this] { flush([](bool) {}); });
+}
+
+std::vector<Instance*> Supervisor::group(const AppSpec& spec) const {
+  std::vector<Instance*> found;
+  for (const auto& [id, app] : table_) {
+    if (same_group(*app->spec, spec)) found.push_back(app.get());
+  }
+  return found;
 }
 
 Instance* Supervisor::find(uint32_t id) {
@@ -77,7 +89,7 @@ std::vector<Target> Supervisor::targets() const {
 }
 
 metrics::Usage Supervisor::usage(const Instance& app) {
-  if (app.state.phase != lifecycle::Phase::online) return {};
+  if (app.state.phase != Phase::online) return {};
   const Millis now = m_.clock.now();
   // What a process is in its first moments says nothing about the two seconds that follow.
   const bool young = now - app.state.since < Millis{3000};
@@ -107,12 +119,23 @@ uint32_t Supervisor::free_slot(const AppSpec& spec, const std::string& unique_id
   return slot;
 }
 
+uint32_t Supervisor::free_seat(const AppSpec& spec) const {
+  std::set<uint32_t> taken;
+  for (const Instance* app : group(spec)) {
+    if (app->seat) taken.insert(*app->seat);
+  }
+  uint32_t seat = 0;
+  while (taken.count(seat) != 0) ++seat;
+  return seat;
+}
+
 Instance& Supervisor::add(std::shared_ptr<const AppSpec> spec, std::shared_ptr<const BaseEnv> env,
-                          Identity identity, const std::string& unique_id, const Asked& asked) {
+                          Identity identity, const std::string& unique_id, const Asked& asked, bool spare) {
   if (table_.empty()) next_id_ = 0;  // compat.md 4.7
   auto app = std::make_unique<Instance>();
   app->id = next_id_++;
   app->slot = free_slot(*spec, unique_id);
+  if (!spare) app->seat = reloads_without_gap(*spec) ? free_seat(*spec) : app->slot;
   if (!spec->increment_var.empty()) {
     int64_t highest = -1;
     for (const auto& [id, other] : table_) {
@@ -228,6 +251,9 @@ void Supervisor::handle(uint32_t id, const lifecycle::Event& event) {
   if (after.restarts > before.restarts && !after.manual && after.cause != lifecycle::Cause::user)
     app.cause_wall = wall;
   if (!(after == before)) note(app);  // before it is acted on
+  const bool died = std::holds_alternative<lifecycle::Exited>(event) && before.phase == Phase::online &&
+                    after.phase != Phase::online && after.phase != Phase::stopping;
+  Instance* const taking_over = died ? workers_.replace_by_spare(app) : nullptr;
   if (over) workers_.ended(app, *over);
   for (uint8_t i = 0; i < t.count; ++i) {
     executor_.run(app, t.actions[i]);
@@ -236,11 +262,11 @@ void Supervisor::handle(uint32_t id, const lifecycle::Event& event) {
   if (over) executor_.process_ended(app, *over);
   if (over && !lifecycle::alive(after.phase)) app.main.pid = 0;
   if (after.other.role == lifecycle::Other::Role::none) app.other = {};
-  if (after.phase == lifecycle::Phase::online && before.phase != lifecycle::Phase::online)
-    workers_.became_online(app);
+  if (after.phase == Phase::online && before.phase != Phase::online) workers_.became_online(app);
   if (!lifecycle::alive(after.phase) && lifecycle::alive(before.phase)) release_sockets(app);
   const std::string_view name = event_name(event, before, after);
   if (!name.empty()) bus_.publish(name, app, before.phase, wall);
+  if (taking_over != nullptr) bus_.publish("takeover", *taking_over, Phase::online, wall);
   if (app.deleting && !lifecycle::alive(after.phase)) erase(app);
 }
 
@@ -328,7 +354,7 @@ void Supervisor::watch_memory() {
     const int64_t limit = app->spec->max_memory_restart.n;
     if (limit <= 0) continue;
     memory_watched_ = true;
-    if (app->state.phase != lifecycle::Phase::online) continue;
+    if (app->state.phase != Phase::online) continue;
     const int64_t memory = proc_.look(app->main.pid, m_.clock.now()).memory;
     if (memory <= limit) continue;
     m_.log.warn("App [" + app->spec->name + ":" + std::to_string(id) +

@@ -48,7 +48,8 @@ class Supervisor {
   // Changing. Each notes the wish in the journal; `flush` tells when the notes of this turn are on disk.
   std::shared_ptr<const BaseEnv> intern(Env env);
   Instance& add(std::shared_ptr<const AppSpec> spec, std::shared_ptr<const BaseEnv> env, Identity identity,
-                const std::string& unique_id, const Asked& asked);
+                const std::string& unique_id, const Asked& asked, bool spare = false);
+  std::vector<Instance*> group(const AppSpec& spec) const;  // those that share its sockets
   void change(Instance& app, std::shared_ptr<const AppSpec> spec, std::shared_ptr<const BaseEnv> env);
   void start(Instance& app, const Asked& asked);
   void restart(Instance& app, lifecycle::Cause cause, const Asked& asked);
@@ -83,6 +84,8 @@ class Supervisor {
   void note_wish(const Instance& app);
   void arm_cron(Instance& app);
   void watch_memory();
+  void write_soon(journal::Record record);
+  uint32_t free_seat(const AppSpec& spec) const;
   uint32_t free_slot(const AppSpec& spec, const std::string& unique_id) const;
   void resume_other(Instance& app, bool has_process);
   void unknown_process(const keeper::Report& report);

@@ -25,6 +25,11 @@ std::string failure_code(const Instance& app) {
   return app.state.cause == lifecycle::Cause::not_ready ? "not_ready" : "exited";
 }
 
+std::string_view status_word(const Instance& app) {
+  if (!app.seat && app.state.phase == Phase::online) return api::kStandby;
+  return api::kStatusWords[static_cast<std::size_t>(app.state.phase)];
+}
+
 Value outcome(const Instance& app, const std::string& action, bool ok, const std::string& error,
               const std::string& code) {
   Map m;
@@ -33,7 +38,7 @@ Value outcome(const Instance& app, const std::string& action, bool ok, const std
   m.append("action", action);
   m.append("ok", ok);
   m.append("pid", lifecycle::alive(app.state.phase) ? app.main.pid : 0);
-  m.append("status", api::kStatusWords[static_cast<std::size_t>(app.state.phase)]);
+  m.append("status", status_word(app));
   if (!error.empty()) m.append("error", error);
   if (!code.empty()) m.append("code", code);
   return m;

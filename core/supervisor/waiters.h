@@ -30,6 +30,9 @@ struct Wish {
 Value outcome(const Instance& app, const std::string& action, bool ok, const std::string& error = {},
               const std::string& code = {});
 
+// "online", "stopped" …: one of api.h's words.
+std::string_view status_word(const Instance& app);
+
 // Why the last process of an instance was not what was asked for, and the code of it.
 std::string why_it_failed(const Instance& app);
 std::string failure_code(const Instance& app);

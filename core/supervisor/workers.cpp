@@ -1,5 +1,7 @@
 #include "core/supervisor/workers.h"
 
+#include <algorithm>
+
 #include "core/cluster/sockets_linux.h"
 #include "core/supervisor/spawn_plan.h"
 
@@ -45,7 +47,8 @@ Workers::Workers(loop::Loop& loop, Log& log, keeper::Client& keeper, Owner owner
                   const Instance* app = owner_.find(w.id);
                   return app != nullptr && app->state.spawn == w.spawn &&
                          app->state.phase == lifecycle::Phase::online;
-                }}) {}
+                },
+                [this](const cluster::Worker& w) { spare_asked(w); }}) {}
 
 void Workers::hold(std::string_view name, int fd) {
   if (auto kept = keeper_.hold(name, fd); !kept) log_.error(kept.error().message);
@@ -61,14 +64,18 @@ bool Workers::send(const cluster::Worker& worker, const Value& message, int fd) 
 
 cluster::Membership Workers::membership(const Instance& app) const {
   const auto balance = cluster::balance_of(app.spec->balance);
-  return {group_of(*app.spec), app.slot, owner_.count(*app.spec),
-          balance ? *balance : cluster::Balance::reuseport};
+  const auto group = owner_.group(*app.spec);
+  const auto seats =
+      std::count_if(group.begin(), group.end(), [](const Instance* a) { return a->seat.has_value(); });
+  return {group_of(*app.spec), app.seat.value_or(0), static_cast<uint32_t>(std::max<int64_t>(seats, 1)),
+          balance ? *balance : cluster::Balance::reuseport, !app.seat};
 }
 
 void Workers::adopt(Instance& app, uint32_t spawn) {
   if (!reloads_without_gap(*app.spec)) return;
   const bool serving = spawn != app.state.spawn || app.state.phase == lifecycle::Phase::online;
-  primary_.adopt({app.id, spawn}, membership(app), serving);
+  const bool asked = static_cast<int64_t>(spawn) == app.waiting.at("spawn").integer(-1);
+  primary_.adopt({app.id, spawn}, membership(app), serving, asked ? app.waiting.at("frames").list() : List());
   if (serving || !app.state.executed || !is_worker(*app.spec)) return;
   app.main.reported = true;  // to the predecessor, or it will soon: Node's first act
   judge_ready(app.id, spawn);
@@ -101,7 +108,7 @@ Result<std::vector<int>> Workers::sockets(const Instance& app) {
       if (!opened) return tl::unexpected(opened.error());
       server = *opened;
     }
-    auto socket = primary_.servers().member(*server, app.slot);
+    auto socket = primary_.servers().member(*server, member.slot);
     if (!socket) return tl::unexpected(socket.error());
     found.push_back(*socket);
   }
@@ -138,7 +145,9 @@ void Workers::judge_ready(uint32_t id, uint32_t spawn) {
   if (app == nullptr || spawn != app->state.spawn || app->state.phase != lifecycle::Phase::launching) return;
   const AppSpec& spec = *app->spec;
   if (is_worker(spec) && !app->main.reported) return;
-  if (spec.wait_ready && !app->main.ready) return;
+  // A spare that waits in its listen() has nothing to be ready with.
+  const bool loaded = !app->seat && !primary_.waiting({id, spawn}).empty();
+  if (spec.wait_ready && !app->main.ready && !loaded) return;
   if (!spec.wait_ready && !is_worker(spec)) return;  // Spawned says it
   const bool replaces = app->state.other.role == lifecycle::Other::Role::serving;
   if (replaces && is_worker(spec) && !primary_.covers({id, spawn}, {id, app->state.other.spawn})) return;
@@ -170,12 +179,43 @@ void Workers::drain(Instance& app, uint32_t spawn) {
 }
 
 void Workers::ask_to_finish(Instance& app, uint32_t spawn) {
+  if (!app.seat) return owner_.feed(app.id, lifecycle::Drained{spawn});  // it never served
   ipc::NodeChannel* channel = channel_of(app, spawn);
   if (app.spec->shutdown_with_message) say(app, spawn, "shutdown");
   if (is_worker(*app.spec)) return primary_.disconnect({app.id, spawn});
   primary_.retire({app.id, spawn});
   if (channel != nullptr && channel->send(Map{{"cmd", "NODE_TEND_DRAIN"}})) return;
   owner_.feed(app.id, lifecycle::Drained{spawn});
+}
+
+void Workers::spare_asked(const cluster::Worker& worker) {
+  Instance* app = owner_.find(worker.id);
+  if (app == nullptr) return;
+  if (worker.spawn == app->state.spawn) note_waiting(*app);
+  judge_ready(worker.id, worker.spawn);
+}
+
+// For a successor of this process: Node does not ask twice.
+void Workers::note_waiting(Instance& app) {
+  List frames = primary_.waiting({app.id, app.state.spawn});
+  app.waiting = frames.empty() ? Value() : Map{{"spawn", app.state.spawn}, {"frames", std::move(frames)}};
+  owner_.changed(app);
+}
+
+Instance* Workers::replace_by_spare(Instance& dead) {
+  if (!dead.seat || !is_worker(*dead.spec)) return nullptr;
+  for (Instance* spare : owner_.group(*dead.spec)) {
+    const lifecycle::State& s = spare->state;
+    const bool idle = !spare->seat && s.phase == lifecycle::Phase::online && !spare->deleting &&
+                      s.other.role == lifecycle::Other::Role::none;
+    if (!idle || primary_.waiting({spare->id, s.spawn}).empty()) continue;
+    spare->seat = std::exchange(dead.seat, std::nullopt);
+    primary_.serve({spare->id, s.spawn}, *spare->seat);
+    note_waiting(*spare);
+    owner_.changed(dead);
+    return spare;
+  }
+  return nullptr;
 }
 
 void Workers::retire(const Instance& app, uint32_t spawn) { primary_.retire({app.id, spawn}); }

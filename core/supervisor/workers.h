@@ -29,8 +29,9 @@ class Workers final : private cluster::Store {
   struct Owner {
     std::function<void(uint32_t id, const lifecycle::Event&)> feed;
     std::function<Instance*(uint32_t id)> find;
-    std::function<uint32_t(const AppSpec& spec)> count;     // instances of its group
-    std::function<void(uint32_t server, Value body)> note;  // durably; null: forget
+    std::function<std::vector<Instance*>(const AppSpec& spec)> group;  // the instances that share its sockets
+    std::function<void(uint32_t server, Value body)> note;             // durably; null: forget
+    std::function<void(const Instance&)> changed;                      // its record is to be written again
   };
   Workers(loop::Loop& loop, Log& log, keeper::Client& keeper, Owner owner);
 
@@ -54,6 +55,9 @@ class Workers final : private cluster::Store {
   // Asks a replaced process to finish. What cannot be asked is reported as drained at once.
   void drain(Instance& app, uint32_t spawn);
   void retire(const Instance& app, uint32_t spawn);  // no new connections
+  // The process of a seat ended by itself: a spare that has loaded takes the seat, and the successor of the
+  // dead one will be the spare. Null: there is none.
+  Instance* replace_by_spare(Instance& dead);
   void ended(const Instance& app, uint32_t spawn);
   bool has_sockets(const AppSpec& spec) { return !primary_.servers().of(group_of(spec)).empty(); }
   // No instance of its app runs or will: the sockets close.
@@ -68,6 +72,8 @@ class Workers final : private cluster::Store {
   bool send(const cluster::Worker& worker, const Value& message, int fd);
 
   void ask_to_finish(Instance& app, uint32_t spawn);
+  void spare_asked(const cluster::Worker& worker);
+  void note_waiting(Instance& app);
 
   loop::Loop& loop_;
   Log& log_;

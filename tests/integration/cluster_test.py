@@ -294,6 +294,43 @@ class Crashing(ClusterTest):
         self.assertFalse(set(found["errors"]) - {"ECONNRESET"}, found)
         wait_for(lambda: len({get(self.port) for _ in range(20)}) == 2, what="both to answer again")
 
+    def statuses(self):
+        return {r["pm2_env"]["NODE_APP_INSTANCE"]: r["pm2_env"]["status"] for r in self.tend.jlist()}
+
+    def one_of_two_with_a_spare(self):
+        self.start(2, "--spare", 1)
+        wait_for(lambda: self.statuses() == {0: "online", 1: "online", 2: "standby"}, what="a spare that has loaded")
+        time.sleep(1.1)  # longer than min_uptime
+        return self.tend.jlist()
+
+    def test_a_spare_serves_nobody_until_it_takes_the_place_of_a_dead_worker(self):
+        apps = self.one_of_two_with_a_spare()
+        serving, spare = {r["pid"] for r in apps[:2]}, apps[2]["pid"]
+        self.assertEqual({int(get(self.port).split()[0]) for _ in range(40)}, serving)
+        os.kill(apps[0]["pid"], signal.SIGKILL)
+        wait_for(lambda: {int(get(self.port).split()[0]) for _ in range(40)} == {apps[1]["pid"], spare},
+                 what="the spare to serve")
+        wait_for(lambda: self.statuses() == {0: "standby", 1: "online", 2: "online"}, what="the dead one as the spare")
+        self.assertEqual({int(get(self.port).split()[0]) for _ in range(40)}, {apps[1]["pid"], spare})
+        self.tend.ok("scale", "api", 1)  # spares are not counted
+        self.assertEqual(self.statuses(), {0: "standby", 1: "online"})
+
+    def test_a_spare_outlives_reloads_and_a_killed_supervisor(self):
+        self.one_of_two_with_a_spare()
+        self.tend.supervisor_may_die = True
+        load = self.load("keep")
+        self.tend.ok("reload", "api")
+        found = self.found(load)
+        self.assertEqual(found["failed"], 0, found)
+        self.assertEqual(self.statuses(), {0: "online", 1: "online", 2: "standby"})
+        apps = self.tend.jlist()
+        os.kill(self.tend.pids()[0], signal.SIGKILL)
+        wait_for(lambda: self.statuses() == {0: "online", 1: "online", 2: "standby"}, what="a new supervisor")
+        self.assertEqual(self.pids(), sorted(r["pid"] for r in apps))
+        os.kill(apps[1]["pid"], signal.SIGKILL)
+        wait_for(lambda: {int(get(self.port).split()[0]) for _ in range(40)} == {apps[0]["pid"], apps[2]["pid"]},
+                 what="the spare to serve")
+
     def test_a_killed_supervisor_costs_nothing(self):
         self.start(2)
         before = self.pids()
