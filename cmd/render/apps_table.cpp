@@ -32,7 +32,9 @@ Cell uptime_cell(const Value& r, const Page& page) { return {uptime_of(r, page.n
 Cell restarts_cell(const Value& r, const Page&) { return {std::to_string(r.at("restarts").integer())}; }
 Cell status_cell(const Value& r, const Page&) {
   const std::string& status = r.at("status").text();
-  return {printable(status), ink_of_status(status)};
+  const int64_t percent = r.at("canary").integer();
+  const bool tried = percent > 0 && api::is_online(status);
+  return {tried ? "canary " + std::to_string(percent) + "%" : printable(status), ink_of_status(status)};
 }
 Cell cpu_cell(const Value& r, const Page&) { return {cpu_text(r.at("cpu").number()), Ink::bold}; }
 Cell memory_cell(const Value& r, const Page&) { return {memory_text(r.at("memory").integer()), Ink::bold}; }

@@ -91,7 +91,30 @@ int act(Session& s, std::string_view verb) {
 
 int stop(Session& s) { return act(s, "stop"); }
 int restart(Session& s) { return act(s, "restart"); }
-int reload(Session& s) { return act(s, "reload"); }
+// One canary for each app that is named.
+bool canaries(Session& s, std::string_view verb, const std::string& word) {
+  Map params = act_params(s, verb, List{word});
+  params.set("percent", s.args.canary);
+  params.set("parallel", s.args.parallel);
+  auto reply = s.ask(api::kCanary, std::move(params), Need::existing, patience_for(s, {word}, true));
+  if (reply) return show_outcomes(s, *reply);
+  s.fail(reply.error());
+  return false;
+}
+
+int canary_command(Session& s, std::string_view verb) {
+  bool good = true;
+  for (const auto& word : s.args.words) {
+    const bool file = verb == "begin" && config::is_config_file(word, s.pm2);
+    good = (file ? start_file(s, word, "reload") : canaries(s, verb, word)) && good;
+  }
+  if (good) show_list(s);
+  return good ? kDone : kFailed;
+}
+
+int reload(Session& s) { return s.args.canary > 0 ? canary_command(s, "begin") : act(s, "reload"); }
+int promote(Session& s) { return canary_command(s, "promote"); }
+int rollback(Session& s) { return canary_command(s, "rollback"); }
 int remove(Session& s) { return act(s, "delete"); }
 
 int reset(Session& s) {
@@ -234,6 +257,9 @@ constexpr Command kCommands[] = {
     {"restart", "", "Apps", "<app|file>…", "Stop and start apps, with changed options if any are given.",
      restart, 1},
     {"reload", "", "Apps", "<app|file>…", "Replace processes one after the other.", reload, 1},
+    {"promote", "", "Apps", "<app>…", "Make all processes of an app as its canary is (reload --canary).",
+     promote, 1},
+    {"rollback", "", "Apps", "<app>…", "Take the canary of an app away.", rollback, 1},
     {"scale", "", "Apps", "<app> <n|+n|-n|max>",
      "Change how many processes an app has; those that go finish first.", scale, 2},
     {"delete", "del", "Apps", "<app|file>…", "Stop apps and forget them.", remove, 1},

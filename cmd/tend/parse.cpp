@@ -73,6 +73,14 @@ constexpr Word kWords[] = {
        return true;
      },
      "1..9999"},
+    {"--canary", "<percent>", "reload: try it in one process more, for this part of the connections.",
+     [](Arguments& a, const std::string& s) {
+       const std::string digits = s.substr(0, s.find('%'));
+       if (!is_digits(digits) || digits.size() > 2 || s.size() > digits.size() + 1) return false;
+       a.canary = std::stoll(digits);
+       return a.canary > 0;
+     },
+     "1%..99%"},
     {"--lines", "<n>", "Last lines to print (15).",
      [](Arguments& a, const std::string& s) {
        if (!is_digits(s) || s.size() > 7 || std::stoll(s) > kMostLines) return false;

@@ -25,6 +25,7 @@ struct Arguments {
   std::optional<Millis> timeout;
   int64_t lines = 15;
   int64_t parallel = 2;
+  int64_t canary = 0;  // percent; 0: not given
   bool json = false, raw = false, err = false, out = false, nostream = false, mini = false,
        supervisor = false;
   bool update_env = false, force = false, no_wait = false, show_secrets = false;

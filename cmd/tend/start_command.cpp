@@ -64,6 +64,7 @@ Result<Value> ask_part(Session& s, List specs, bool from_file, std::string_view 
              {"cause", s.caller.cause()},       {"from_file", from_file},       {"force", s.args.force},
              {"update_env", s.args.update_env}, {"no_wait", s.args.no_wait},    {"verb", verb},
              {"parallel", s.args.parallel}};
+  if (verb == "reload" && s.args.canary > 0) params.set("canary", s.args.canary);
   for (const std::string_view key : {"floor", "unique_id"}) {
     if (!first.at(key).is_null()) params.set(std::string(key), first.at(key));
   }

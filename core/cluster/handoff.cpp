@@ -42,14 +42,22 @@ void Handoff::accept_some(uint32_t number) {
   }
 }
 
-// Round robin: the next after the last one. Least: the fewest open connections, the next one among equals.
+// One on trial gets its part, and the others the rest. Round robin: the next after the last one. Least: the
+// fewest open connections, the next one among equals.
 const Worker* Handoff::choose(const Server& server) {
   const Worker last = last_[server.number];
   const Worker* best = nullptr;
+  const Worker* on_trial = nullptr;
   int64_t least = 0;
+  bool its_turn = false;
   const auto consider = [&](const Worker& worker, const Primary::Member& member) {
     const auto at = member.servers.find(server.number);
     if (member.retired || at == member.servers.end() || !at->second) return;
+    if (const uint32_t percent = member.membership.percent; percent > 0) {
+      on_trial = &worker;
+      its_turn = (passed_ + 1) * percent / 100 > passed_ * percent / 100;
+      return;
+    }
     if (best != nullptr && (server.balance == Balance::rr || member.open >= least)) return;
     best = &worker;
     least = member.open;
@@ -57,7 +65,7 @@ const Worker* Handoff::choose(const Server& server) {
   const auto middle = primary_.members_.upper_bound(last);
   for (auto it = middle; it != primary_.members_.end(); ++it) consider(it->first, it->second);
   for (auto it = primary_.members_.begin(); it != middle; ++it) consider(it->first, it->second);
-  return best;
+  return on_trial != nullptr && (its_turn || best == nullptr) ? on_trial : best;
 }
 
 void Handoff::pass(Pending pending) {
@@ -65,6 +73,7 @@ void Handoff::pass(Pending pending) {
   const Worker* to = server == nullptr ? nullptr : choose(*server);
   if (to == nullptr || ++pending.tries > kMaxTries) return;  // nobody: the client meets a reset, as it would
   pending.worker = *to;
+  ++passed_;
   last_[pending.server] = *to;
   const int64_t seq = primary_.seq_++;
   Primary::Member& member = primary_.members_.at(*to);

@@ -37,6 +37,7 @@ class Handoff {
   Primary& primary_;
   std::map<uint32_t, std::unique_ptr<loop::Poll>> polls_;
   std::map<int64_t, Pending> pending_;
+  uint64_t passed_ = 0;              // connections since the beginning
   std::map<uint32_t, Worker> last_;  // by server: whose turn it was
 };
 

@@ -214,7 +214,8 @@ void Primary::began(const Worker& worker, Member& member, const Value& frame) {
     bool& accepting = member.servers[server->number];
     if (accepting) continue;
     accepting = true;
-    if (!member.retired) table_.set_listening(*server, member.membership.slot, true);
+    if (!member.retired)
+      table_.set_listening(*server, member.membership.slot, true, member.membership.percent);
     if (server->handed_over()) handoff_->watch(*server);
     break;
   }
@@ -226,7 +227,7 @@ void Primary::accepts(const Worker& worker, uint32_t number) {
   Server* server = table_.find(number);
   if (found == members_.end() || server == nullptr || found->second.retired) return;
   found->second.servers[number] = true;
-  table_.set_listening(*server, found->second.membership.slot, true);
+  table_.set_listening(*server, found->second.membership.slot, true, found->second.membership.percent);
 }
 
 void Primary::closed(const Worker& worker, Member& member, const Value& frame) {

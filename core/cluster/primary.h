@@ -30,7 +30,8 @@ struct Membership {
   uint32_t slot = 0;
   uint32_t slots = 1;  // how many the app has now
   Balance balance = Balance::reuseport;
-  bool spare = false;  // gets no socket until serve(); `slot` means nothing
+  uint32_t percent = 0;  // > 0: on trial, for this part of the connections (not with balance shared)
+  bool spare = false;    // gets no socket until serve(); `slot` means nothing
 };
 
 class Handoff;

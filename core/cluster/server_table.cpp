@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include "core/cluster/sockets_linux.h"
-#include "core/cluster/steering_linux.h"
 
 namespace tend::cluster {
 namespace {
@@ -51,6 +50,10 @@ void ServerTable::give_back(uint32_t number, const Value& body) {
   server->data = body.at("data");
   for (const Value& slot : body.at("listening").list())
     server->listening.insert(static_cast<uint32_t>(slot.integer()));
+  if (const Value& share = body.at("share"); !share.is_null()) {
+    server->share = Share{static_cast<uint32_t>(share.at("slot").integer()),
+                          static_cast<uint32_t>(share.at("percent").integer())};
+  }
   server->members.resize(
       static_cast<std::size_t>(std::min<int64_t>(body.at("members").integer(), kMaxMembers)));
   servers_.emplace(number, std::move(server));
@@ -141,8 +144,13 @@ Result<int> ServerTable::member(Server& server, uint32_t slot) {
   return server.members[slot].get();
 }
 
-void ServerTable::set_listening(Server& server, uint32_t slot, bool yes) {
-  const bool changed = yes ? server.listening.insert(slot).second : server.listening.erase(slot) > 0;
+void ServerTable::set_listening(Server& server, uint32_t slot, bool yes, uint32_t percent) {
+  bool changed = yes ? server.listening.insert(slot).second : server.listening.erase(slot) > 0;
+  const bool shares = server.share && server.share->member == slot;
+  if (shares != (yes && percent > 0)) {
+    server.share = shares ? std::nullopt : std::optional(Share{slot, percent});
+    changed = true;
+  }
   if (!changed) return;
   note(server);
   steer(server);
@@ -154,11 +162,13 @@ void ServerTable::steer(const Server& server) {
   for (const uint32_t slot : server.listening) {
     if (slot % kMaxMembers < server.members.size()) members.insert(slot % kMaxMembers);
   }
+  std::optional<Share> share;
+  if (server.share && members.size() > 1 && members.erase(server.share->member) > 0) share = server.share;
   if (members.empty()) return;
   const std::vector<uint32_t> list(members.begin(), members.end());
   const auto spread = server.balance == Balance::sticky ? Spread::by_peer : Spread::random;
   if (auto done = cluster::steer(server.members.front().get(), spread, list,
-                                 static_cast<uint32_t>(server.members.size()));
+                                 static_cast<uint32_t>(server.members.size()), share);
       !done)
     log_.warn(server.group + ": " + done.error().message);
 }
@@ -188,6 +198,9 @@ void ServerTable::note(const Server& server) {
                                  {"balance", kBalances[static_cast<std::size_t>(server.balance)]},
                                  {"backlog", server.backlog},
                                  {"data", server.data},
+                                 {"share", server.share ? Value(Map{{"slot", server.share->member},
+                                                                    {"percent", server.share->percent}})
+                                                        : Value()},
                                  {"members", static_cast<int64_t>(server.members.size())},
                                  {"listening", std::move(listening)}});
 }

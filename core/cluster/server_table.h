@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -15,6 +16,7 @@
 #include "core/base/result.h"
 #include "core/base/unique_fd.h"
 #include "core/cluster/address.h"
+#include "core/cluster/steering_linux.h"
 #include "core/model/value.h"
 
 namespace tend::cluster {
@@ -41,6 +43,7 @@ struct Server {
   Value data;                     // of the first worker that asked: TLS ticket keys
   std::vector<UniqueFd> members;  // one for each slot with reuseport and sticky, else one
   std::set<uint32_t> listening;   // slots whose worker accepts
+  std::optional<Share> share;     // of a slot on trial
 
   bool per_slot() const { return balance == Balance::reuseport || balance == Balance::sticky; }
   bool handed_over() const { return balance == Balance::rr || balance == Balance::least; }
@@ -72,7 +75,8 @@ class ServerTable {
   // The socket of a slot (borrowed), made when it is not there yet.
   Result<int> member(Server& server, uint32_t slot);
   // The worker of `slot` begins or ceases to accept. While nobody does, connections wait where they are.
-  void set_listening(Server& server, uint32_t slot, bool yes);
+  // percent > 0: it is on trial, and gets this part of the connections; one slot at a time.
+  void set_listening(Server& server, uint32_t slot, bool yes, uint32_t percent = 0);
   void close(Server& server);
   void close_group(std::string_view group);
 

@@ -55,10 +55,22 @@ void hash_peer(Program& p) {
   op(p, BPF_ALU | BPF_RSH | BPF_K, 8);
 }
 
+// A holds a number that stays as it is; of its other bits the share is decided.
+void part(Program& p, const Share& share) {
+  op(p, BPF_ST, 1);
+  op(p, BPF_ALU | BPF_RSH | BPF_K, 9);
+  op(p, BPF_ALU | BPF_MOD | BPF_K, 100);
+  op(p, BPF_JMP | BPF_JGE | BPF_K, share.percent, 1, 0);
+  op(p, BPF_RET | BPF_K, share.member);
+  op(p, BPF_LD | BPF_MEM, 1);
+}
+
 // First over all slots, so that who meets a member stays there when another one goes; then over those that
 // are in.
-void by_peer(Program& p, std::span<const uint32_t> members, uint32_t slots) {
+void by_peer(Program& p, std::span<const uint32_t> members, uint32_t slots,
+             const std::optional<Share>& share) {
   hash_peer(p);
+  if (share) part(p, *share);
   if (members.size() < slots) {
     op(p, BPF_ST, 0);
     op(p, BPF_ALU | BPF_MOD | BPF_K, slots);
@@ -74,13 +86,15 @@ void by_peer(Program& p, std::span<const uint32_t> members, uint32_t slots) {
 
 }  // namespace
 
-Status steer(int any_member, Spread spread, std::span<const uint32_t> members, uint32_t slots) {
+Status steer(int any_member, Spread spread, std::span<const uint32_t> members, uint32_t slots,
+             std::optional<Share> share) {
   if (members.empty() || members.size() > kMaxMembers) return fail("steer: found no members", EINVAL);
   Program p;
   if (spread == Spread::by_peer) {
-    by_peer(p, members, std::max(slots, members.back() + 1));
+    by_peer(p, members, std::max(slots, members.back() + 1), share);
   } else {
     op(p, BPF_LD | BPF_W | BPF_ABS, static_cast<uint32_t>(SKF_AD_OFF + SKF_AD_RANDOM));
+    if (share) part(p, *share);
     pick(p, members);
   }
   const sock_fprog program{static_cast<unsigned short>(p.size()), p.data()};

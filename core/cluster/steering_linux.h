@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "core/base/result.h"
@@ -14,8 +15,16 @@ enum class Spread : uint8_t {
   by_peer,  // one peer address always reaches the same socket, as long as that one is a member
 };
 
+// One member that gets a fixed part of what is new, so as to try it.
+struct Share {
+  uint32_t member = 0;
+  uint32_t percent = 0;  // 1 to 99
+};
+
 // `members`: indexes into the group, ascending, 1 to 128 of them; `slots`: how many sockets the group has.
+// `share` comes first, its member is none of `members`.
 // Error: the kernel refuses. What is queued on a socket stays there.
-Status steer(int any_member, Spread spread, std::span<const uint32_t> members, uint32_t slots);
+Status steer(int any_member, Spread spread, std::span<const uint32_t> members, uint32_t slots,
+             std::optional<Share> share = std::nullopt);
 
 }  // namespace tend::cluster

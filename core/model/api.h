@@ -3,7 +3,7 @@
 //
 // ping    {} -> {version, home, supervisor: {pid}, keeper: {pid}}
 // start   {apps: [spec map …], env: {caller's environment}, cwd, cause, from_file: bool, force: bool,
-//          update_env: bool, no_wait: bool, verb: "reload" replaces a running one without a gap}
+//          update_env: bool, no_wait: bool, canary: percent (of a running app, instead of a restart), verb: "reload" replaces a running one without a gap}
 //         A list of more than kAppsPerRequest apps comes in parts; each after the first carries floor and
 //         unique_id of the first one's answer. Each spec is resolved (config::resolve). from_file: an app
 //         whose name exists is restarted with the new settings (compat.md 4.5, 4.6), else started. Not
@@ -18,6 +18,9 @@
 // scale   {targets: [one word], change: number, relative: bool, cwd, cause, no_wait: bool}; all instances of
 // one app;
 //         those that go finish what they have -> {results: [Outcome …], ok, before: number, now: number}
+// canary  {verb: "begin", targets: [one word], percent: 1..99, changes, env, update_env} one instance more, with the
+//         changes, for that part of the connections; or {verb: "promote", targets, parallel} the others become as it
+//         is, then it goes; or {verb: "rollback", targets} it goes -> {results: [Outcome …], ok}
 // signal  {signal: number, targets: [word …], cwd} -> as act
 // list    {detail: "brief"|"table"|"full", targets?: [word …], cwd} -> {apps: [Row …], warnings: [text …],
 // missing: [word …]} save    {force: bool} -> {path, count, skipped: bool}        skipped: the list is empty
@@ -32,7 +35,8 @@
 // Row (brief): {id, name, namespace, pid, status, patience: ms that stopping and starting it may take,
 //           reload_patience?: ms that replacing it may take}
 // Row (table): {id, name, namespace, pid, status, mode: "fork"|"cluster", uptime: wall ms of the last spawn,
-//           restarts, cpu: percent, memory: bytes, user, script, watching?: true, dropped?: log bytes lost}
+//           restarts, cpu: percent, memory: bytes, user, script, watching?: true, dropped?: log bytes lost,
+//           canary?: its percentage of the connections}
 // Row (full): the above, and {created: wall ms | null, unstable, spec: spec map, env: {resolved file env},
 // base_env: {caller's}, instance: slot, out, error,
 //           log: the instance's own log paths ("" none), pid_path, exit_code, exit_signal, cause: {kind,
@@ -51,6 +55,7 @@ inline constexpr std::string_view kPing = "ping";
 inline constexpr std::string_view kStart = "start";
 inline constexpr std::string_view kAct = "act";
 inline constexpr std::string_view kScale = "scale";
+inline constexpr std::string_view kCanary = "canary";
 inline constexpr std::string_view kSignal = "signal";
 inline constexpr std::string_view kList = "list";
 inline constexpr std::string_view kSave = "save";

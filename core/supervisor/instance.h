@@ -45,7 +45,8 @@ struct Instance {
   // Which of its app's sockets it serves: the lowest free number of the group; none: a spare, which loads and
   // waits.
   std::optional<uint32_t> seat;
-  Value waiting;  // of a spare: {spawn, frames: what its process asked for and was not answered}
+  uint32_t canary = 0;  // > 0: on trial beside the others, with this percentage of the connections
+  Value waiting;        // of a spare: {spawn, frames: what its process asked for and was not answered}
   std::shared_ptr<const AppSpec> spec;
   std::shared_ptr<const BaseEnv> base_env;
   Identity identity;

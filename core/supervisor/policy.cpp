@@ -10,9 +10,9 @@
 
 namespace tend::supervisor {
 
-lifecycle::Policy policy_of(const AppSpec& spec) {
+lifecycle::Policy policy_of(const AppSpec& spec, bool canary) {
   lifecycle::Policy p;
-  p.autorestart = spec.autorestart;
+  p.autorestart = spec.autorestart && !canary;
   p.treekill = spec.treekill;
   p.wait_ready = spec.wait_ready;
   p.await_online = is_worker(spec);

@@ -32,6 +32,7 @@ Value record_of(const Instance& app) {
   m.append("env", app.base_env ? Value(app.base_env->number) : Value());
   m.append("slot", app.slot);
   m.append("seat", app.seat ? static_cast<int64_t>(*app.seat) : kNoSeat);
+  if (app.canary > 0) m.append("canary", app.canary);
   if (!app.waiting.is_null()) m.append("waiting", app.waiting);
   m.append("increment", app.increment);
   m.append("unique_id", app.unique_id);
@@ -51,6 +52,7 @@ Result<std::unique_ptr<Instance>> instance_of(uint32_t id, const Value& body) {
   app->slot = static_cast<uint32_t>(body.at("slot").integer());
   const int64_t seat = body.at("seat").integer(app->slot);
   if (seat != kNoSeat) app->seat = static_cast<uint32_t>(seat);
+  app->canary = static_cast<uint32_t>(body.at("canary").integer());
   app->waiting = body.at("waiting");
   app->increment = body.at("increment").integer(-1);
   app->unique_id = body.at("unique_id").text();
@@ -60,7 +62,7 @@ Result<std::unique_ptr<Instance>> instance_of(uint32_t id, const Value& body) {
   for (const Value& g : body.at("groups").list())
     app->identity.groups.push_back(static_cast<uint32_t>(g.integer()));
   app->identity.home = body.at("home").text();
-  app->policy = policy_of(*spec);
+  app->policy = policy_of(*spec, app->canary > 0);
   app->spec = std::make_shared<const AppSpec>(std::move(*spec));
   return app;
 }

@@ -113,6 +113,7 @@ Value row(Supervisor& supervisor, const Instance& app, Detail detail) {
   m.append("memory", usage.memory);
   m.append("user", user_of(app));
   m.append("script", spec.script);
+  if (app.canary > 0) m.append("canary", app.canary);
   if (spec.watch.boolean() || !spec.watch.list().empty()) m.append("watching", true);
   if (const uint64_t lost = supervisor.parts().logs.dropped(app.id); lost > 0) {
     m.append("dropped", static_cast<int64_t>(lost));

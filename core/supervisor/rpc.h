@@ -25,6 +25,7 @@ struct Method {
 
 std::span<const Method> start_methods();
 std::span<const Method> app_methods();
+std::span<const Method> canary_methods();
 std::span<const Method> daemon_methods();
 void dispatch(Daemon& daemon, const SharedCall& call);
 

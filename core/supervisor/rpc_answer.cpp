@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <set>
 
+#include "core/model/options.h"
+
 namespace tend::supervisor {
 namespace {
 
@@ -35,6 +37,18 @@ void finish(Supervisor& supervisor, const std::shared_ptr<Answer>& answer) {
 }
 
 }  // namespace
+
+Result<std::shared_ptr<const AppSpec>> changed(const AppSpec& spec, const Value& changes) {
+  auto copy = std::make_shared<AppSpec>(spec);
+  for (const auto& [key, value] : changes.map()) {
+    const OptionRow* option = find_option(key);
+    if (option == nullptr) continue;
+    if (auto done = assign(*copy, *option, value); !done) {
+      return fail(key + ": found " + done.error().found + "; accepted: " + done.error().accepted);
+    }
+  }
+  return copy;
+}
 
 void answer(Supervisor& supervisor, const SharedCall& call, std::vector<Wish> wishes, Map reply, bool ok,
             const Reloads& reloads) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,9 @@ struct Picked {
 
 // By the parameters `targets` and `cwd`.
 Picked pick(Supervisor& supervisor, const Value& params);
+
+// `spec` with options by key laid over it. Error: the first wrong one.
+Result<std::shared_ptr<const AppSpec>> changed(const AppSpec& spec, const Value& changes);
 
 // By app: the instances that are to be replaced without a gap.
 using Reloads = std::map<std::string, std::vector<uint32_t>>;

@@ -1,24 +1,10 @@
 // act, signal, list.
 #include "core/model/api.h"
-#include "core/model/options.h"
 #include "core/supervisor/rpc.h"
 #include "core/supervisor/rpc_answer.h"
 
 namespace tend::supervisor {
 namespace {
-
-// The new settings of a restart: options by key over what the app has. Error: the first wrong one.
-Result<std::shared_ptr<const AppSpec>> changed(const AppSpec& spec, const Value& changes) {
-  auto copy = std::make_shared<AppSpec>(spec);
-  for (const auto& [key, value] : changes.map()) {
-    const OptionRow* option = find_option(key);
-    if (option == nullptr) continue;
-    if (auto done = assign(*copy, *option, value); !done) {
-      return fail(key + ": found " + done.error().found + "; accepted: " + done.error().accepted);
-    }
-  }
-  return copy;
-}
 
 void act(Daemon& daemon, const SharedCall& call) {
   Supervisor& supervisor = daemon.supervisor;

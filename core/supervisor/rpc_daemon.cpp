@@ -53,7 +53,7 @@ void restore(Supervisor& supervisor, const SharedCall& call, const Value& apps) 
     if (present.count((*saved)->spec->name) != 0) continue;
     Env env = env_from_value(v.at("env"));
     Instance& app = supervisor.add((*saved)->spec, supervisor.intern(std::move(env)), (*saved)->identity,
-                                   (*saved)->unique_id, asked, !(*saved)->seat);
+                                   (*saved)->unique_id, asked, {.spare = !(*saved)->seat});
     app.increment = (*saved)->increment;
     if (!v.at("wanted").boolean(true)) {
       results.push_back(outcome(app, "restored", true));
@@ -133,7 +133,7 @@ constexpr Method kMethods[] = {{api::kPing, ping},
 std::span<const Method> daemon_methods() { return kMethods; }
 
 void dispatch(Daemon& daemon, const SharedCall& call) {
-  for (const auto& table : {start_methods(), app_methods(), daemon_methods()}) {
+  for (const auto& table : {start_methods(), app_methods(), canary_methods(), daemon_methods()}) {
     for (const Method& m : table) {
       if (m.name == call->method()) return m.handle(daemon, call);
     }
@@ -157,6 +157,7 @@ void stop_all(Supervisor& supervisor, const Asked& asked, bool remove, std::func
 Value saved_apps(const Supervisor& supervisor) {
   List apps;
   for (const auto& [id, app] : supervisor.instances()) {
+    if (app->canary > 0) continue;  // a trial ends with the machine
     apps.emplace_back(Map{{"app", record_of(*app)},
                           {"env", app->base_env ? env_to_value(app->base_env->env) : Value()},
                           {"wanted", app->state.phase != lifecycle::Phase::stopped}});

@@ -71,6 +71,15 @@ void start_one(Starting& s, AppSpec&& parsed, const Identity& identity) {
                                 "already_launched"));
       return;
     }
+    if (const auto percent = static_cast<uint32_t>(params.at("canary").integer()); percent > 0) {
+      auto wish = supervisor.canaries().add(present, spec, params.at("update_env").boolean() ? env : nullptr,
+                                            percent, asked);
+      if (wish)
+        wishes.push_back(std::move(*wish));
+      else
+        refused.push_back(outcome(*present.front(), "started", false, wish.error().message, "canary"));
+      return;
+    }
     for (Instance* app : present) {
       auto copy = std::make_shared<AppSpec>(*spec);
       copy->instances = app->spec->instances;
@@ -88,7 +97,7 @@ void start_one(Starting& s, AppSpec&& parsed, const Identity& identity) {
   }
   const int64_t spares = is_worker(*spec) ? spec->spare : 0;
   for (int64_t i = 0; i < spec->instances + spares; ++i) {
-    Instance& app = supervisor.add(spec, env, identity, unique_id, asked, i >= spec->instances);
+    Instance& app = supervisor.add(spec, env, identity, unique_id, asked, {.spare = i >= spec->instances});
     if (!spec->autostart) {
       wishes.push_back(wish_of(app, Goal::stopped, "added"));
       continue;
@@ -164,7 +173,7 @@ void scale(Daemon& daemon, const SharedCall& call) {
   std::vector<Instance*> present;
   for (const uint32_t id : picked.ids) {
     Instance* app = supervisor.find(id);
-    if (app->deleting || !app->seat) continue;  // spares are not counted
+    if (app->deleting || !app->seat || app->canary > 0) continue;  // what is not one of the app's number
     if (!present.empty() && !same_group(*app->spec, *present.front()->spec))
       return call->error("scale: found apps " + present.front()->spec->name + " and " + app->spec->name +
                          "; accepted: one app");

@@ -45,6 +45,7 @@ Supervisor::Supervisor(Mechanisms mechanisms, journal::Journal& journal, journal
       slots_(std::move(slots)),
       waiters_(bus_),
       rollouts_(*this),
+      canaries_(*this),
       workers_(m_.loop, m_.log, m_.keeper, workers_owner()),
       executor_(
           m_, workers_, [this](uint32_t id, const lifecycle::Event& e) { feed(id, e); },
@@ -130,12 +131,13 @@ uint32_t Supervisor::free_seat(const AppSpec& spec) const {
 }
 
 Instance& Supervisor::add(std::shared_ptr<const AppSpec> spec, std::shared_ptr<const BaseEnv> env,
-                          Identity identity, const std::string& unique_id, const Asked& asked, bool spare) {
+                          Identity identity, const std::string& unique_id, const Asked& asked, Part part) {
   if (table_.empty()) next_id_ = 0;  // compat.md 4.7
   auto app = std::make_unique<Instance>();
   app->id = next_id_++;
   app->slot = free_slot(*spec, unique_id);
-  if (!spare) app->seat = reloads_without_gap(*spec) ? free_seat(*spec) : app->slot;
+  app->canary = part.canary;
+  if (!part.spare) app->seat = reloads_without_gap(*spec) ? free_seat(*spec) : app->slot;
   if (!spec->increment_var.empty()) {
     int64_t highest = -1;
     for (const auto& [id, other] : table_) {
@@ -146,7 +148,7 @@ Instance& Supervisor::add(std::shared_ptr<const AppSpec> spec, std::shared_ptr<c
       first = std::strtoll(value->c_str(), nullptr, 10);
     app->increment = highest >= 0 ? highest + 1 : first;
   }
-  app->policy = policy_of(*spec);
+  app->policy = policy_of(*spec, part.canary > 0);
   app->spec = std::move(spec);
   app->base_env = std::move(env);
   app->identity = std::move(identity);
@@ -164,7 +166,7 @@ Instance& Supervisor::add(std::shared_ptr<const AppSpec> spec, std::shared_ptr<c
 
 void Supervisor::change(Instance& app, std::shared_ptr<const AppSpec> spec,
                         std::shared_ptr<const BaseEnv> env) {
-  app.policy = policy_of(*spec);
+  app.policy = policy_of(*spec, app.canary > 0);
   app.spec = std::move(spec);
   if (env) app.base_env = std::move(env);
   pending_.push_back({app.id, record_of(app)});

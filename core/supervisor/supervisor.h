@@ -13,6 +13,7 @@
 #include "core/journal/journal.h"
 #include "core/metrics/proc_linux.h"
 #include "core/model/selector.h"
+#include "core/supervisor/canaries.h"
 #include "core/supervisor/event_bus.h"
 #include "core/supervisor/executor.h"
 #include "core/supervisor/instance.h"
@@ -25,6 +26,12 @@ namespace tend::supervisor {
 // Who asked, for "why did it restart?". `text` is shown as it is.
 struct Asked {
   std::string text;
+};
+
+// What an instance is among those of its app, beside a worker as any other.
+struct Part {
+  bool spare = false;
+  uint32_t canary = 0;  // percent of the connections; 0: it is none
 };
 
 class Supervisor {
@@ -41,6 +48,7 @@ class Supervisor {
   EventBus& bus() { return bus_; }
   Waiters& waiters() { return waiters_; }
   Rollouts& rollouts() { return rollouts_; }
+  Canaries& canaries() { return canaries_; }
   Workers& workers() { return workers_; }
   const Mechanisms& parts() const { return m_; }
   bool durable() const { return journal_.durable(); }
@@ -48,7 +56,7 @@ class Supervisor {
   // Changing. Each notes the wish in the journal; `flush` tells when the notes of this turn are on disk.
   std::shared_ptr<const BaseEnv> intern(Env env);
   Instance& add(std::shared_ptr<const AppSpec> spec, std::shared_ptr<const BaseEnv> env, Identity identity,
-                const std::string& unique_id, const Asked& asked, bool spare = false);
+                const std::string& unique_id, const Asked& asked, Part part = {});
   std::vector<Instance*> group(const AppSpec& spec) const;  // those that share its sockets
   void change(Instance& app, std::shared_ptr<const AppSpec> spec, std::shared_ptr<const BaseEnv> env);
   void start(Instance& app, const Asked& asked);
@@ -96,6 +104,7 @@ class Supervisor {
   EventBus bus_;
   Waiters waiters_;
   Rollouts rollouts_;
+  Canaries canaries_;
   Workers workers_;
   Executor executor_;
   metrics::ProcTable proc_;

@@ -68,7 +68,7 @@ cluster::Membership Workers::membership(const Instance& app) const {
   const auto seats =
       std::count_if(group.begin(), group.end(), [](const Instance* a) { return a->seat.has_value(); });
   return {group_of(*app.spec), app.seat.value_or(0), static_cast<uint32_t>(std::max<int64_t>(seats, 1)),
-          balance ? *balance : cluster::Balance::reuseport, !app.seat};
+          balance ? *balance : cluster::Balance::reuseport, app.canary, !app.seat};
 }
 
 void Workers::adopt(Instance& app, uint32_t spawn) {
@@ -203,7 +203,7 @@ void Workers::note_waiting(Instance& app) {
 }
 
 Instance* Workers::replace_by_spare(Instance& dead) {
-  if (!dead.seat || !is_worker(*dead.spec)) return nullptr;
+  if (!dead.seat || dead.canary > 0 || !is_worker(*dead.spec)) return nullptr;
   for (Instance* spare : owner_.group(*dead.spec)) {
     const lifecycle::State& s = spare->state;
     const bool idle = !spare->seat && s.phase == lifecycle::Phase::online && !spare->deleting &&

@@ -283,6 +283,84 @@ setTimeout(() => require('http').createServer((q, r) => r.end(String(process.pid
         self.assertEqual(self.tend.app("api")["pm2_env"]["restart_time"], before + 2)
 
 
+class Canaries(ClusterTest):
+    def setUp(self):
+        super().setUp()
+        self.tend.script("versions.js", """
+if (process.env.VERSION === 'bad') setTimeout(() => process.exit(3), 200);
+require('http').createServer((q, r) => r.end(process.env.VERSION)).listen(+process.env.PORT);
+""")
+        self.start(2, script="versions.js", VERSION="old")
+
+    def canary(self, percent, version):
+        return self.tend.run("reload", "api", "--canary", percent, "--update-env",
+                             env={"PORT": str(self.port), "VERSION": version})
+
+    def answers(self, count=300):
+        return Counter(get(self.port) for _ in range(count))
+
+    def test_a_part_of_the_connections_reaches_a_canary_until_it_is_taken_back(self):
+        before = self.pids()
+        self.assertEqual(self.canary("20%", "new").returncode, 0)
+        self.assertTrue(25 <= self.answers()["new"] <= 110, "60 of 300 within 6 standard deviations")
+        self.assertEqual(self.tend.jlist()[2]["pm2_env"]["NODE_APP_INSTANCE"], 2)
+        self.assertIn("canary 20%", self.tend.ok("list").stdout)
+        second = self.canary("30%", "newer")
+        self.assertEqual(second.returncode, 1)
+        self.assertIn("found a canary, id 2; accepted: one", second.stderr)
+        load = self.load("keep")
+        self.tend.ok("rollback", "api")
+        self.assertEqual(self.found(load)["failed"], 0)
+        self.assertEqual(self.answers(), {"old": 300})
+        self.assertEqual(self.pids(), before)
+
+    def test_a_promoted_canary_is_what_the_others_become(self):
+        self.assertEqual(self.canary(10, "new").returncode, 0)
+        self.tend.supervisor_may_die = True
+        os.kill(self.tend.pids()[0], signal.SIGKILL)
+        load = self.load("close")
+        self.tend.ok("promote", "api")
+        found = self.found(load)
+        self.assertEqual(found["failed"], 0, found)
+        self.assertEqual(self.answers(), {"new": 300})
+        self.assertEqual([r["pm2_env"]["NODE_APP_INSTANCE"] for r in self.tend.jlist()], [0, 1])
+        nothing = self.tend.run("promote", "api")
+        self.assertEqual((nothing.returncode, nothing.stderr), (1, "tend: promote: api has no canary\n"))
+
+    def test_a_canary_that_exits_is_gone(self):
+        before = self.pids()
+        self.assertEqual(self.canary(10, "bad").returncode, 0)
+        wait_for(lambda: len(self.tend.jlist()) == 2, what="the canary to be taken back")
+        self.assertEqual(self.pids(), before)
+        self.assertEqual(self.answers(50), {"old": 50})
+
+    def test_a_file_can_be_tried(self):
+        path = self.tend.json_file("e.json", {"apps": [{
+            "name": "api", "script": "versions.js", "instances": 2, "env": {"PORT": self.port, "VERSION": "file"}}]})
+        self.tend.ok("reload", path, "--canary", "50%")
+        self.assertTrue(80 <= self.answers()["file"] <= 220)
+        self.tend.ok("promote", "api")
+        self.assertEqual(self.answers(), {"file": 300})
+
+    def test_every_policy_gives_a_canary_its_part(self):
+        for policy in ("rr", "least"):
+            with self.subTest(policy):
+                self.tend.ok("delete", "api")
+                self.start(2, "--balance", policy, script="versions.js", VERSION="old")
+                self.assertEqual(self.canary(25, "new").returncode, 0)
+                self.assertTrue(70 <= self.answers()["new"] <= 80)
+
+    def test_what_cannot_have_one_is_told(self):
+        self.tend.ok("start", self.tend.sleeper(), "--name", "plain")
+        for words, said in (("plain", "needs an app in cluster mode, or one with listen"), ("nobody", "nobody")):
+            found = self.tend.run("reload", words, "--canary", "10%")
+            self.assertEqual(found.returncode, 1)
+            self.assertIn(said, found.stderr)
+        found = self.tend.run("reload", "api", "--canary", "200%")
+        self.assertEqual(found.returncode, 2)
+        self.assertIn("accepted: 1%..99%", found.stderr)
+
+
 class Crashing(ClusterTest):
     def test_a_killed_worker_costs_what_it_was_serving(self):
         self.start(2)
