@@ -1,27 +1,35 @@
 #include "cmd/tend/outcomes.h"
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <unordered_map>
 
 #include "cmd/pm2/package_version.h"
 #include "cmd/pm2/personality.h"
+#include "cmd/tend/tail.h"
 #include "core/base/text.h"
+#include "core/base/unique_fd.h"
 #include "core/model/api.h"
 
 namespace tend::cli {
 namespace {
 
+constexpr std::size_t kLastLines = 8;
+constexpr std::size_t kMostBytes = 16 << 10;
+
 std::string label(const Value& outcome) {
   return printable(outcome.at("name").text()) + " (" + std::to_string(outcome.at("id").integer()) + ")";
 }
 
+// What the app said last.
 std::string log_text(const Value& outcome) {
+  const UniqueFd file(::open(outcome.at("error_log").text().c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  const auto tail = file ? last_lines(file.get(), kLastLines, kMostBytes) : Result<Tail>(fail(""));
   std::string out;
-  if (outcome.at("log").is<std::string>()) {
-    for (const auto& line : split(outcome.at("log").text(), '\n'))
-      if (!line.empty()) out += "  | " + printable(line) + "\n";
-  }
-  for (const Value& line : outcome.at("log").list()) out += "  | " + printable(line.text()) + "\n";
+  if (!tail) return out;
+  for (const auto& line : split(tail->text, '\n'))
+    if (!line.empty()) out += "  | " + printable(line) + "\n";
   return out;
 }
 

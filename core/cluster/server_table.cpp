@@ -156,6 +156,13 @@ void ServerTable::set_listening(Server& server, uint32_t slot, bool yes, uint32_
   steer(server);
 }
 
+void ServerTable::await_first(const Server& server, uint32_t step) {
+  if (!server.per_slot() || !server.listening.empty()) return;
+  std::vector<uint32_t> first;
+  for (uint32_t i = 0; i < server.members.size(); i += step) first.push_back(i);
+  aim(server, first, std::nullopt);
+}
+
 void ServerTable::steer(const Server& server) {
   if (!server.per_slot() || server.listening.empty()) return;
   std::set<uint32_t> members;
@@ -165,7 +172,10 @@ void ServerTable::steer(const Server& server) {
   std::optional<Share> share;
   if (server.share && members.size() > 1 && members.erase(server.share->member) > 0) share = server.share;
   if (members.empty()) return;
-  const std::vector<uint32_t> list(members.begin(), members.end());
+  aim(server, {members.begin(), members.end()}, share);
+}
+
+void ServerTable::aim(const Server& server, const std::vector<uint32_t>& list, std::optional<Share> share) {
   const auto spread = server.balance == Balance::sticky ? Spread::by_peer : Spread::random;
   if (auto done = cluster::steer(server.members.front().get(), spread, list,
                                  static_cast<uint32_t>(server.members.size()), share);

@@ -15,8 +15,8 @@
 #include "core/base/log.h"
 #include "core/base/result.h"
 #include "core/base/unique_fd.h"
-#include "core/cluster/address.h"
 #include "core/cluster/steering_linux.h"
+#include "core/model/address.h"
 #include "core/model/value.h"
 
 namespace tend::cluster {
@@ -74,6 +74,8 @@ class ServerTable {
   Result<Server*> open(Server wanted, uint32_t slots);
   // The socket of a slot (borrowed), made when it is not there yet.
   Result<int> member(Server& server, uint32_t slot);
+  // Until the first one accepts, connections wait at every `step`-th socket, from the first on.
+  void await_first(const Server& server, uint32_t step);
   // The worker of `slot` begins or ceases to accept. While nobody does, connections wait where they are.
   // percent > 0: it is on trial, and gets this part of the connections; one slot at a time.
   void set_listening(Server& server, uint32_t slot, bool yes, uint32_t percent = 0);
@@ -83,6 +85,7 @@ class ServerTable {
  private:
   void note(const Server& server);
   void steer(const Server& server);
+  void aim(const Server& server, const std::vector<uint32_t>& list, std::optional<Share> share);
   Store& store_;
   Log& log_;
   std::map<uint32_t, std::unique_ptr<Server>> servers_;

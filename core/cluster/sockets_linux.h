@@ -8,7 +8,7 @@
 
 #include "core/base/result.h"
 #include "core/base/unique_fd.h"
-#include "core/cluster/address.h"
+#include "core/model/address.h"
 
 namespace tend::cluster {
 
@@ -22,5 +22,7 @@ Result<UniqueFd> join_group(int first_member, int backlog);  // one more, at the
 // Removes the file of a unix socket on which nobody listens. Error: EADDRINUSE somebody does, ENOTSOCK it is
 // something else. Nothing there, or no file (tcp, abstract): fine.
 Status remove_stale(const Address& address);
+
+Result<Address> bound_address(int fd);  // what the kernel says; error: code is errno
 
 }  // namespace tend::cluster

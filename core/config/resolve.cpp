@@ -4,6 +4,7 @@
 #include "core/config/files.h"
 #include "core/config/package_script.h"
 #include "core/config/parts.h"
+#include "core/model/address.h"
 #include "core/model/options.h"
 
 namespace tend::config {
@@ -103,6 +104,17 @@ tl::expected<void, Problem> unwrap(AppSpec& spec, const Context& context) {
       "");
 }
 
+tl::expected<void, Problem> check_sockets(const AppSpec& spec) {
+  for (const std::string& word : spec.listen) {
+    if (auto address = parse_listen(word); !address) return refuse("listen: " + address.error().message, "");
+  }
+  if (spec.spare > 0 && spec.exec_mode != "cluster")
+    return refuse("spare: found " + std::to_string(spec.spare) + " in mode " + spec.exec_mode +
+                      "; accepted there: 0, as only a clustered Node program waits to be given its sockets",
+                  "");
+  return {};
+}
+
 // Python writes to a pipe only when its buffer is full, which hides its logs.
 void unbuffer_python(AppSpec& spec) {
   if (spec.interpreter.find("python") == std::string::npos) return;
@@ -135,6 +147,7 @@ tl::expected<void, Problem> resolve(AppSpec& spec, const Context& context) {
   if (auto found = find_script(spec, context); !found) return found;
   unbuffer_python(spec);
   resolve_mode(spec, context);
+  if (auto sound = check_sockets(spec); !sound) return sound;
   resolve_paths(spec, context);
   if (spec.time && spec.log_date_format.empty()) {
     spec.log_date_format = kIsoDate;

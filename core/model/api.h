@@ -30,8 +30,8 @@
 //
 // Outcome: {id, name, action: "started"|"restarted"|"stopped"|"deleted"|…, ok: bool, pid, status, error?:
 // text,
-//           code?: "already_launched"|"not_ready"|"errored"|"exec"|"stuck"|"exited", log?: last lines of its
-//           error log}
+//           code?: "already_launched"|"not_ready"|"errored"|"exec"|"stuck"|"exited", error_log?: the file in
+//           which it said why}
 // Row (brief): {id, name, namespace, pid, status, patience: ms that stopping and starting it may take,
 //           reload_patience?: ms that replacing it may take}
 // Row (table): {id, name, namespace, pid, status, mode: "fork"|"cluster", uptime: wall ms of the last spawn,

@@ -35,6 +35,9 @@ struct Side {
   int64_t spawned_wall = 0;
   bool reported = false;  // a worker's first frame came
   bool ready = false;     // it said so
+  // With `listen` each seat has two sockets, and a successor gets the one that its predecessor has not: so the
+  // old process can be left without new connections while it finishes.
+  bool second = false;
   std::unique_ptr<ipc::NodeChannel> channel;
   std::unique_ptr<ipc::NotifySocket> notify;  // with wait_ready
 };

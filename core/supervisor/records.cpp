@@ -32,6 +32,7 @@ Value record_of(const Instance& app) {
   m.append("env", app.base_env ? Value(app.base_env->number) : Value());
   m.append("slot", app.slot);
   m.append("seat", app.seat ? static_cast<int64_t>(*app.seat) : kNoSeat);
+  if (app.main.second) m.append("second_socket", true);
   if (app.canary > 0) m.append("canary", app.canary);
   if (!app.waiting.is_null()) m.append("waiting", app.waiting);
   m.append("increment", app.increment);
@@ -52,6 +53,7 @@ Result<std::unique_ptr<Instance>> instance_of(uint32_t id, const Value& body) {
   app->slot = static_cast<uint32_t>(body.at("slot").integer());
   const int64_t seat = body.at("seat").integer(app->slot);
   if (seat != kNoSeat) app->seat = static_cast<uint32_t>(seat);
+  app->main.second = body.at("second_socket").boolean();
   app->canary = static_cast<uint32_t>(body.at("canary").integer());
   app->waiting = body.at("waiting");
   app->increment = body.at("increment").integer(-1);

@@ -10,6 +10,7 @@
 #include <unordered_map>
 
 #include "core/base/text.h"
+#include "core/supervisor/spawn_plan.h"
 #include "core/supervisor/supervisor.h"
 
 namespace tend::supervisor {
@@ -82,6 +83,9 @@ void Supervisor::resume_other(Instance& app, bool has_process) {
     return feed(app.id, lifecycle::Exited{other.spawn, lifecycle::kStatusUnknown});
   if (other.due.n >= 0) executor_.run(app, lifecycle::Arm{other.spawn, Timer::drain, other.due});
   if (other.exited) executor_.run(app, lifecycle::SweepTree{other.spawn});
+  const bool finishing = other.role == Role::leaving && other.stage == lifecycle::Other::Stage::draining;
+  if (finishing && !other.exited && passes_sockets(*app.spec))
+    executor_.run(app, lifecycle::Drain{other.spawn});
 }
 
 void Supervisor::recover(Left left) {
@@ -128,6 +132,7 @@ void Supervisor::recover(Left left) {
     app->state = slot.state;
     app->main.pid = slot.pid;
     app->other.pid = slot.other_pid;
+    app->other.second = !app->main.second;
     app->created_wall = slot.created_wall;
     app->main.spawned_wall = slot.spawned_wall;
     app->exited_wall = slot.exited_wall;

@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <ctime>
+#include <filesystem>
 #include <optional>
 
 #include "core/base/match.h"
 #include "core/lifecycle/cron.h"
+#include "core/loop/work.h"
 #include "core/model/env.h"
 #include "core/supervisor/policy.h"
+#include "core/supervisor/spawn_plan.h"
 
 namespace tend::supervisor {
 namespace {
@@ -54,12 +57,17 @@ Supervisor::Supervisor(Mechanisms mechanisms, journal::Journal& journal, journal
 
 Workers::Owner Supervisor::workers_owner() {
   return {[this](uint32_t id, const lifecycle::Event& e) { feed(id, e); },
-          [this](uint32_t id) { return find(id); }, [this](const AppSpec& spec) { return group(spec); },
+          [this](uint32_t id) { return find(id); },
+          [this](const AppSpec& spec) { return group(spec); },
           [this](uint32_t server, Value body) {
             write_soon({kSocketIds + server, std::move(body)});
           },
           [this](const Instance& app) {
             write_soon({app.id, record_of(app)});
+          },
+          [this](const Instance& app, uint32_t spawn) {
+            const int pid = spawn == app.state.spawn ? app.main.pid : app.other.pid;
+            return m_.tree.members({app.id, spawn, pid});
           }};
 }
 
@@ -278,10 +286,15 @@ void Supervisor::place_sides(Instance& app, const lifecycle::State& before) {
   if (after.spawn == before.spawn) return;
   if (after.spawn == before.other.spawn) {  // a reload failed
     std::swap(app.main, app.other);
+    if (passes_sockets(*app.spec)) write_soon({app.id, record_of(app)});
     return;
   }
-  if (after.other.spawn == before.spawn) app.other = std::move(app.main);
+  const bool succeeds = after.other.spawn == before.spawn;
+  const bool second = app.main.second != succeeds;
+  if (succeeds) app.other = std::move(app.main);
   app.main = {};
+  app.main.second = second;
+  if (succeeds && passes_sockets(*app.spec)) write_soon({app.id, record_of(app)});
   app.main.spawned_wall = m_.clock.wall().n;
 }
 
@@ -304,6 +317,16 @@ void Supervisor::erase(Instance& app) {
   pending_.push_back({kWishIds + id, Value()});
   pending_.push_back(
       {kCounterId, Value(Map{{"next_id", table_.empty() ? 0 : next_id_}, {"next_env", next_env_}})});
+  if (!m_.home.pm2 && group(*owned->spec).empty()) {
+    const std::string cache = m_.home.compile_cache(owned->spec->name_space, owned->spec->name);
+    loop::work(
+        m_.loop,
+        [cache] {
+          std::error_code ignored;
+          std::filesystem::remove_all(cache, ignored);
+        },
+        [] {});
+  }
   const uint32_t env = owned->base_env ? owned->base_env->number : 0;
   bus_.publish("delete", *owned, owned->state.phase, m_.clock.wall().n);
   owned.reset();

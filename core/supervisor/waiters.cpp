@@ -2,6 +2,7 @@
 
 #include <sys/wait.h>
 
+#include "core/config/config.h"
 #include "core/model/api.h"
 #include "core/supervisor/policy.h"
 
@@ -41,6 +42,8 @@ Value outcome(const Instance& app, const std::string& action, bool ok, const std
   m.append("status", status_word(app));
   if (!error.empty()) m.append("error", error);
   if (!code.empty()) m.append("code", code);
+  if (code == "exited" || code == "not_ready")
+    m.append("error_log", config::instance_log_path(*app.spec, app.spec->error_file, app.id));
   return m;
 }
 

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "core/cluster/connections_linux.h"
 #include "core/cluster/sockets_linux.h"
+#include "core/loop/work.h"
 #include "core/supervisor/spawn_plan.h"
 
 namespace tend::supervisor {
@@ -11,6 +13,7 @@ namespace {
 // From where connections go elsewhere until one that has no successor stops to accept: nobody else would take
 // what is on its way to that socket.
 constexpr Millis kSettle{250};
+constexpr Millis kLook{100};  // how often connections of a process that cannot be asked are counted
 
 ipc::NodeChannel* channel_of(Instance& app, uint32_t spawn) {
   const Side* side = side_of(app, spawn);
@@ -62,20 +65,31 @@ bool Workers::send(const cluster::Worker& worker, const Value& message, int fd) 
   return channel != nullptr && channel->send(message, fd);
 }
 
-cluster::Membership Workers::membership(const Instance& app) const {
+cluster::Membership Workers::membership(const Instance& app, uint32_t spawn) const {
   const auto balance = cluster::balance_of(app.spec->balance);
   const auto group = owner_.group(*app.spec);
   const auto seats =
       std::count_if(group.begin(), group.end(), [](const Instance* a) { return a->seat.has_value(); });
-  return {group_of(*app.spec), app.seat.value_or(0), static_cast<uint32_t>(std::max<int64_t>(seats, 1)),
-          balance ? *balance : cluster::Balance::reuseport, app.canary, !app.seat};
+  const auto count = static_cast<uint32_t>(std::max<int64_t>(seats, 1));
+  const uint32_t seat = app.seat.value_or(0);
+  const bool second = spawn == app.state.spawn ? app.main.second : app.other.second;
+  const bool two = passes_sockets(*app.spec);
+  cluster::Membership m;
+  m.group = group_of(*app.spec);
+  m.slot = two ? 2 * seat + (second ? 1 : 0) : seat;
+  m.slots = two ? 2 * count : count;
+  if (balance) m.balance = *balance;
+  m.percent = app.canary;
+  m.spare = !app.seat;
+  return m;
 }
 
 void Workers::adopt(Instance& app, uint32_t spawn) {
   if (!reloads_without_gap(*app.spec)) return;
   const bool serving = spawn != app.state.spawn || app.state.phase == lifecycle::Phase::online;
   const bool asked = static_cast<int64_t>(spawn) == app.waiting.at("spawn").integer(-1);
-  primary_.adopt({app.id, spawn}, membership(app), serving, asked ? app.waiting.at("frames").list() : List());
+  primary_.adopt({app.id, spawn}, membership(app, spawn), serving,
+                 asked ? app.waiting.at("frames").list() : List());
   if (serving || !app.state.executed || !is_worker(*app.spec)) return;
   app.main.reported = true;  // to the predecessor, or it will soon: Node's first act
   judge_ready(app.id, spawn);
@@ -83,10 +97,10 @@ void Workers::adopt(Instance& app, uint32_t spawn) {
 
 Result<std::vector<int>> Workers::sockets(const Instance& app) {
   std::vector<int> found;
-  const cluster::Membership member = membership(app);
+  const cluster::Membership member = membership(app, app.state.spawn);
   for (std::size_t i = 0; i < app.spec->listen.size(); ++i) {
     const std::string key = cluster::listen_key(i);
-    auto address = cluster::parse_listen(app.spec->listen[i]);
+    auto address = parse_listen(app.spec->listen[i]);
     if (!address) return tl::unexpected(address.error());
     cluster::Server* server = primary_.servers().find(member.group, key);
     if (server != nullptr && !(server->address == *address)) {  // the file says otherwise now
@@ -107,6 +121,7 @@ Result<std::vector<int>> Workers::sockets(const Instance& app) {
       auto opened = primary_.servers().open(std::move(wanted), member.slots);
       if (!opened) return tl::unexpected(opened.error());
       server = *opened;
+      if (passes_sockets(*app.spec)) primary_.servers().await_first(*server, 2);
     }
     auto socket = primary_.servers().member(*server, member.slot);
     if (!socket) return tl::unexpected(socket.error());
@@ -116,7 +131,7 @@ Result<std::vector<int>> Workers::sockets(const Instance& app) {
 }
 
 void Workers::joined(const Instance& app, uint32_t spawn) {
-  if (reloads_without_gap(*app.spec)) primary_.join({app.id, spawn}, membership(app));
+  if (reloads_without_gap(*app.spec)) primary_.join({app.id, spawn}, membership(app, spawn));
 }
 
 void Workers::message(uint32_t id, uint32_t spawn, const Value& message) {
@@ -173,7 +188,9 @@ void Workers::drain(Instance& app, uint32_t spawn) {
   primary_.retire({app.id, spawn});
   auto& timer = settling_[{app.id, spawn}];
   timer = std::make_unique<loop::Timer>(loop_, [this, id = app.id, spawn] {
-    if (Instance* still = owner_.find(id)) ask_to_finish(*still, spawn);
+    loop_.defer([this, id, spawn] {  // not from a timer that may be replaced
+      if (Instance* still = owner_.find(id)) ask_to_finish(*still, spawn);
+    });
   });
   timer->start(kSettle);
 }
@@ -185,7 +202,35 @@ void Workers::ask_to_finish(Instance& app, uint32_t spawn) {
   if (is_worker(*app.spec)) return primary_.disconnect({app.id, spawn});
   primary_.retire({app.id, spawn});
   if (channel != nullptr && channel->send(Map{{"cmd", "NODE_TEND_DRAIN"}})) return;
-  owner_.feed(app.id, lifecycle::Drained{spawn});
+  wait_for_clients(app, spawn);
+}
+
+// One that cannot be asked: it gets no new connections, and those that it has are left to their clients.
+void Workers::wait_for_clients(const Instance& app, uint32_t spawn) {
+  std::vector<Address> addresses;
+  for (const cluster::Server* server : primary_.servers().of(group_of(*app.spec))) {
+    if (server->per_slot()) addresses.push_back(server->address);
+  }
+  // One socket for all: it goes on accepting until it is told to end.
+  if (addresses.empty()) return owner_.feed(app.id, lifecycle::Drained{spawn});
+  auto& timer = settling_[{app.id, spawn}];
+  timer = std::make_unique<loop::Timer>(loop_, [this, id = app.id, spawn, addresses] {
+    const Instance* still = owner_.find(id);
+    if (still == nullptr) return;
+    auto open = std::make_shared<std::size_t>(0);
+    loop::work(
+        loop_,
+        [open, pids = owner_.pids(*still, spawn), addresses] {
+          *open = cluster::open_connections(pids, addresses);
+        },
+        [this, open, id, spawn] {
+          const auto waiting = settling_.find({id, spawn});
+          if (waiting == settling_.end()) return;
+          if (*open > 0) return waiting->second->start(kLook);
+          owner_.feed(id, lifecycle::Drained{spawn});
+        });
+  });
+  timer->start(kSettle);
 }
 
 void Workers::spare_asked(const cluster::Worker& worker) {

@@ -32,6 +32,7 @@ class Workers final : private cluster::Store {
     std::function<std::vector<Instance*>(const AppSpec& spec)> group;  // the instances that share its sockets
     std::function<void(uint32_t server, Value body)> note;             // durably; null: forget
     std::function<void(const Instance&)> changed;                      // its record is to be written again
+    std::function<std::vector<int>(const Instance&, uint32_t spawn)> pids;  // the process and its descendants
   };
   Workers(loop::Loop& loop, Log& log, keeper::Client& keeper, Owner owner);
 
@@ -67,11 +68,12 @@ class Workers final : private cluster::Store {
   void hold(std::string_view name, int fd) override;
   void drop(std::string_view name) override;
   void note(uint32_t server, Value body) override;
-  cluster::Membership membership(const Instance& app) const;
+  cluster::Membership membership(const Instance& app, uint32_t spawn) const;
   void judge_ready(uint32_t id, uint32_t spawn);
   bool send(const cluster::Worker& worker, const Value& message, int fd);
 
   void ask_to_finish(Instance& app, uint32_t spawn);
+  void wait_for_clients(const Instance& app, uint32_t spawn);
   void spare_asked(const cluster::Worker& worker);
   void note_waiting(Instance& app);
 
@@ -80,7 +82,8 @@ class Workers final : private cluster::Store {
   keeper::Client& keeper_;
   Owner owner_;
   cluster::Primary primary_;
-  std::map<cluster::Worker, std::unique_ptr<loop::Timer>> settling_;  // retired, not yet asked to finish
+  std::map<cluster::Worker, std::unique_ptr<loop::Timer>>
+      settling_;  // retired, not yet asked to finish, or not asked
 };
 
 }  // namespace tend::supervisor

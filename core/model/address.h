@@ -7,7 +7,7 @@
 
 #include "core/base/result.h"
 
-namespace tend::cluster {
+namespace tend {
 
 enum class Transport : uint8_t { tcp, udp, unix_stream };
 
@@ -27,6 +27,5 @@ struct Address {
 Result<Address> parse_listen(std::string_view text);
 // The same address in canonical words; the flags are not part of it.
 std::string to_text(const Address& address);
-Result<Address> bound_address(int fd);  // what the kernel says; error: code is errno
 
-}  // namespace tend::cluster
+}  // namespace tend

@@ -1,16 +1,14 @@
-#include "core/cluster/address.h"
+#include "core/model/address.h"
 
 #include <arpa/inet.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
 #include <charconv>
-#include <cstddef>
 
 #include "core/base/text.h"
 
-namespace tend::cluster {
+namespace tend {
 namespace {
 
 tl::unexpected<Error> refuse(std::string_view text) {
@@ -82,34 +80,4 @@ std::string to_text(const Address& a) {
          ":" + std::to_string(a.port);
 }
 
-Result<Address> bound_address(int fd) {
-  sockaddr_storage raw{};
-  socklen_t size = sizeof raw;
-  int type = 0;
-  socklen_t type_size = sizeof type;
-  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&raw), &size) != 0 ||
-      ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &type_size) != 0)
-    return fail_errno("name of a socket");
-  Address a;
-  if (type == SOCK_DGRAM) a.transport = Transport::udp;
-  char text[INET6_ADDRSTRLEN] = {};
-  if (raw.ss_family == AF_INET) {
-    const auto& in = reinterpret_cast<const sockaddr_in&>(raw);
-    a.host = ::inet_ntop(AF_INET, &in.sin_addr, text, sizeof text);
-    a.port = ntohs(in.sin_port);
-  } else if (raw.ss_family == AF_INET6) {
-    const auto& in = reinterpret_cast<const sockaddr_in6&>(raw);
-    a.host = ::inet_ntop(AF_INET6, &in.sin6_addr, text, sizeof text);
-    a.port = ntohs(in.sin6_port);
-  } else {
-    a.transport = Transport::unix_stream;
-    const auto& un = reinterpret_cast<const sockaddr_un&>(raw);
-    const std::size_t head = offsetof(sockaddr_un, sun_path);
-    std::size_t length = size > head ? size - head : 0;
-    if (length > 0 && un.sun_path[0] != '\0' && un.sun_path[length - 1] == '\0') --length;
-    a.path.assign(un.sun_path, length);
-  }
-  return a;
-}
-
-}  // namespace tend::cluster
+}  // namespace tend

@@ -1,10 +1,10 @@
-#include "core/cluster/address.h"
+#include "core/model/address.h"
 
 #include <doctest/doctest.h>
 
 #include <string>
 
-namespace tend::cluster {
+namespace tend {
 namespace {
 
 TEST_CASE("addresses in the words of a file, and back") {
@@ -41,4 +41,4 @@ TEST_CASE("what is no address is refused with what is accepted") {
 }
 
 }  // namespace
-}  // namespace tend::cluster
+}  // namespace tend
