@@ -11,6 +11,7 @@ namespace {
 constexpr int kAcceptsPerTurn = 32;
 constexpr std::size_t kMaxPending = 1024;  // not yet taken by workers; beyond, connections wait in the kernel
 constexpr uint32_t kMaxTries = 8;
+constexpr uint32_t kMaxUnanswered = 16;  // of a worker that is hung, so many connections wait for its end
 
 }  // namespace
 
@@ -48,11 +49,16 @@ const Worker* Handoff::choose(const Server& server) {
   const Worker last = last_[server.number];
   const Worker* best = nullptr;
   const Worker* on_trial = nullptr;
+  const Worker* hung = nullptr;
   int64_t least = 0;
   bool its_turn = false;
   const auto consider = [&](const Worker& worker, const Primary::Member& member) {
     const auto at = member.servers.find(server.number);
     if (member.retired || at == member.servers.end() || !at->second) return;
+    if (member.unanswered >= kMaxUnanswered) {
+      hung = &worker;
+      return;
+    }
     if (const uint32_t percent = member.membership.percent; percent > 0) {
       on_trial = &worker;
       its_turn = (passed_ + 1) * percent / 100 > passed_ * percent / 100;
@@ -65,7 +71,8 @@ const Worker* Handoff::choose(const Server& server) {
   const auto middle = primary_.members_.upper_bound(last);
   for (auto it = middle; it != primary_.members_.end(); ++it) consider(it->first, it->second);
   for (auto it = primary_.members_.begin(); it != middle; ++it) consider(it->first, it->second);
-  return on_trial != nullptr && (its_turn || best == nullptr) ? on_trial : best;
+  if (on_trial != nullptr && (its_turn || best == nullptr)) return on_trial;
+  return best != nullptr ? best : hung;
 }
 
 void Handoff::pass(Pending pending) {
@@ -78,6 +85,7 @@ void Handoff::pass(Pending pending) {
   const int64_t seq = primary_.seq_++;
   Primary::Member& member = primary_.members_.at(*to);
   ++member.open;
+  ++member.unanswered;
   Map message{{"cmd", "NODE_CLUSTER"}, {"act", "newconn"}, {"key", server->key}, {"seq", seq}};
   const Worker worker = *to;
   const int fd = pending.fd.get();
@@ -91,6 +99,7 @@ void Handoff::answered(int64_t seq, bool accepted) {
   if (!found) return;
   Pending pending = std::move(found.mapped());
   const auto member = primary_.members_.find(pending.worker);
+  if (member != primary_.members_.end() && member->second.unanswered > 0) --member->second.unanswered;
   if (!accepted) {
     if (member != primary_.members_.end()) --member->second.open;
     pass(std::move(pending));

@@ -60,7 +60,8 @@ Primary::Primary(loop::Loop& loop, Log& log, Store& store, Owner owner)
     : log_(log),
       owner_(std::move(owner)),
       table_(store, log),
-      handoff_(std::make_unique<Handoff>(loop, *this)) {}
+      handoff_(std::make_unique<Handoff>(loop, *this)),
+      stalls_(loop, table_, log) {}
 
 Primary::~Primary() = default;
 
@@ -74,6 +75,7 @@ void Primary::adopt(const Worker& worker, Membership membership, bool serving, c
   member.waiting.assign(waiting.begin(), waiting.end());
   if (member.membership.spare) return;
   if (!serving) return;
+  stalls_.watch();
   for (Server* server : table_.of(member.membership.group)) {
     if (server->listening.count(member.membership.slot) == 0) continue;
     member.servers[server->number] = true;
@@ -217,6 +219,7 @@ void Primary::began(const Worker& worker, Member& member, const Value& frame) {
     if (!member.retired)
       table_.set_listening(*server, member.membership.slot, true, member.membership.percent);
     if (server->handed_over()) handoff_->watch(*server);
+    stalls_.watch();
     break;
   }
   owner_.progressed(worker);
@@ -228,6 +231,7 @@ void Primary::accepts(const Worker& worker, uint32_t number) {
   if (found == members_.end() || server == nullptr || found->second.retired) return;
   found->second.servers[number] = true;
   table_.set_listening(*server, found->second.membership.slot, true, found->second.membership.percent);
+  stalls_.watch();
 }
 
 void Primary::closed(const Worker& worker, Member& member, const Value& frame) {

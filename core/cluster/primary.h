@@ -14,6 +14,7 @@
 
 #include "core/base/log.h"
 #include "core/cluster/server_table.h"
+#include "core/cluster/stalls.h"
 #include "core/loop/loop.h"
 #include "core/model/value.h"
 
@@ -87,7 +88,8 @@ class Primary {
     std::map<uint32_t, bool> servers;  // by number; true: it accepts
     std::vector<Value> waiting;        // queries that are not answered as long as it is a spare
     bool retired = false;
-    int64_t open = 0;  // connections passed to it, less those it reported closed
+    uint32_t unanswered = 0;  // connections passed to it that it has not taken yet
+    int64_t open = 0;         // connections passed to it, less those it reported closed
   };
   void query(const Worker& worker, Member& member, const Value& frame);
   Result<Server*> server_for(const Member& member, const Value& frame, const std::string& key);
@@ -103,6 +105,7 @@ class Primary {
   ServerTable table_;
   std::map<Worker, Member> members_;
   std::unique_ptr<Handoff> handoff_;
+  Stalls stalls_;
   int64_t seq_ = 0;
 };
 

@@ -83,6 +83,7 @@ void ServerTable::settle() {
   }
   for (const auto& [name, fd] : given_) store_.drop(name);  // killed between the bind and the note
   given_.clear();
+  for (const auto& [number, server] : servers_) steer(*server);  // whom the predecessor left out is not known
 }
 
 Server* ServerTable::find(std::string_view group, std::string_view key) {
@@ -95,6 +96,12 @@ Server* ServerTable::find(std::string_view group, std::string_view key) {
 Server* ServerTable::find(uint32_t number) {
   const auto found = servers_.find(number);
   return found == servers_.end() ? nullptr : found->second.get();
+}
+
+std::vector<Server*> ServerTable::all() {
+  std::vector<Server*> found;
+  for (const auto& [number, server] : servers_) found.push_back(server.get());
+  return found;
 }
 
 std::vector<Server*> ServerTable::of(std::string_view group) {
@@ -152,8 +159,14 @@ void ServerTable::set_listening(Server& server, uint32_t slot, bool yes, uint32_
     changed = true;
   }
   if (!changed) return;
+  if (!yes) server.stalled.erase(slot);
   note(server);
   steer(server);
+}
+
+void ServerTable::set_stalled(Server& server, uint32_t slot, bool yes) {
+  const bool changed = yes ? server.stalled.insert(slot).second : server.stalled.erase(slot) > 0;
+  if (changed) steer(server);
 }
 
 void ServerTable::await_first(const Server& server, uint32_t step) {
@@ -169,6 +182,9 @@ void ServerTable::steer(const Server& server) {
   for (const uint32_t slot : server.listening) {
     if (slot % kMaxMembers < server.members.size()) members.insert(slot % kMaxMembers);
   }
+  const auto ready = [&](uint32_t slot) { return server.stalled.count(slot) == 0; };
+  if (std::any_of(members.begin(), members.end(), ready))
+    std::erase_if(members, [&](uint32_t slot) { return !ready(slot); });
   std::optional<Share> share;
   if (server.share && members.size() > 1 && members.erase(server.share->member) > 0) share = server.share;
   if (members.empty()) return;

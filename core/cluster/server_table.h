@@ -44,6 +44,7 @@ struct Server {
   std::vector<UniqueFd> members;  // one for each slot with reuseport and sticky, else one
   std::set<uint32_t> listening;   // slots whose worker accepts
   std::optional<Share> share;     // of a slot on trial
+  std::set<uint32_t> stalled;     // slots that get nothing new while others accept
 
   bool per_slot() const { return balance == Balance::reuseport || balance == Balance::sticky; }
   bool handed_over() const { return balance == Balance::rr || balance == Balance::least; }
@@ -69,6 +70,7 @@ class ServerTable {
 
   Server* find(std::string_view group, std::string_view key);
   Server* find(uint32_t number);
+  std::vector<Server*> all();
   std::vector<Server*> of(std::string_view group);
   // Binds and keeps. Error: code is the errno of bind or listen.
   Result<Server*> open(Server wanted, uint32_t slots);
@@ -79,6 +81,7 @@ class ServerTable {
   // The worker of `slot` begins or ceases to accept. While nobody does, connections wait where they are.
   // percent > 0: it is on trial, and gets this part of the connections; one slot at a time.
   void set_listening(Server& server, uint32_t slot, bool yes, uint32_t percent = 0);
+  void set_stalled(Server& server, uint32_t slot, bool yes);
   void close(Server& server);
   void close_group(std::string_view group);
 

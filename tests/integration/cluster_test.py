@@ -361,6 +361,33 @@ require('http').createServer((q, r) => r.end(process.env.VERSION)).listen(+proce
         self.assertIn("accepted: 1%..99%", found.stderr)
 
 
+class Hanging(ClusterTest):
+    def stop_one(self, policy):
+        self.start(2, "--balance", policy)
+        wait_for(lambda: len({get(self.port) for _ in range(8)}) == 2, what="both to accept")
+        stopped, other = self.pids()
+        self.addCleanup(lambda: alive(stopped) and os.kill(stopped, signal.SIGCONT))
+        os.kill(stopped, signal.SIGSTOP)
+        return stopped, other
+
+    def ask(self):
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/", timeout=0.3) as answer:
+                return int(answer.read().decode().split()[0])
+        except OSError:
+            return None
+
+    def test_a_worker_that_accepts_no_more_gets_no_more(self):
+        for policy in ("reuseport", "rr"):
+            with self.subTest(policy):
+                stopped, other = self.stop_one(policy)
+                wait_for(lambda: [self.ask() for _ in range(6)] == [other] * 6, timeout=20, what="the other one alone")
+                self.assertEqual({self.ask() for _ in range(30)}, {other})
+                os.kill(stopped, signal.SIGCONT)
+                wait_for(lambda: {self.ask() for _ in range(20)} == {stopped, other}, what="both again")
+                self.tend.ok("delete", "api")
+
+
 class Crashing(ClusterTest):
     def test_a_killed_worker_costs_what_it_was_serving(self):
         self.start(2)
