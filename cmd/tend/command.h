@@ -24,6 +24,7 @@ std::span<const Command> logs_commands();
 std::span<const Command> persist_commands();
 std::span<const Command> daemon_commands();
 std::span<const Command> config_commands();
+std::span<const Command> event_commands();
 
 std::span<const std::span<const Command>> groups();
 const Command* find_command(std::string_view word);  // by name or alias

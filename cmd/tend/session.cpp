@@ -146,4 +146,9 @@ Result<Value> Session::ask(std::string_view method, Value params, Need need, Mil
   return client_->call(method, params, args.timeout ? *args.timeout : kPatience + extra);
 }
 
+Status Session::follow(std::string_view method, Value params, const std::function<bool(const Value&)>& item) {
+  if (auto connected = connect(Need::existing); !connected) return connected;
+  return client_->stream(method, params, item);
+}
+
 }  // namespace tend::cli

@@ -1,6 +1,7 @@
 // One run of the command line: what was asked, by whom, and the way to the daemon and to the terminal.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -53,6 +54,8 @@ class Session {
   // replaces both.
   Result<Value> ask(std::string_view method, Value params, Need need, Millis extra = {});
   // Error code when no daemon runs: ENOENT or ECONNREFUSED.
+  // Each item of a stream, until `item` says false.
+  Status follow(std::string_view method, Value params, const std::function<bool(const Value&)>& item);
   Status connect(Need need);
   static bool no_daemon(const Error& error);
 

@@ -22,10 +22,12 @@
 //         changes, for that part of the connections; or {verb: "promote", targets, parallel} the others become as it
 //         is, then it goes; or {verb: "rollback", targets} it goes -> {results: [Outcome …], ok}
 // signal  {signal: number, targets: [word …], cwd} -> as act
+// message {message: any value, targets: [word …], cwd} what process.on("message") gets -> as act
 // list    {detail: "brief"|"table"|"full", targets?: [word …], cwd} -> {apps: [Row …], warnings: [text …],
 // missing: [word …]} save    {force: bool} -> {path, count, skipped: bool}        skipped: the list is empty
 // and not forced resurrect {} -> {path, results: [Outcome …], ok} kill    {} -> {count}; sent after every app
-// is gone; then both daemons end subscribe {} -> a stream of Event maps {n, at, event, id, name, …} until
+// is gone; then both daemons end subscribe {} -> a stream of Event maps {n, at, event, id, name, pid, status, restarts}, and of what apps say
+// {n, at, event: topic, id, name, pid, data | raw}, until
 // cancelled
 //
 // Outcome: {id, name, action: "started"|"restarted"|"stopped"|"deleted"|…, ok: bool, pid, status, error?:
@@ -57,6 +59,7 @@ inline constexpr std::string_view kAct = "act";
 inline constexpr std::string_view kScale = "scale";
 inline constexpr std::string_view kCanary = "canary";
 inline constexpr std::string_view kSignal = "signal";
+inline constexpr std::string_view kMessage = "message";
 inline constexpr std::string_view kList = "list";
 inline constexpr std::string_view kSave = "save";
 inline constexpr std::string_view kResurrect = "resurrect";

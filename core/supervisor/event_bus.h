@@ -5,8 +5,10 @@
 #include <cstdint>
 #include <functional>
 #include <list>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/lifecycle/instance_machine.h"
 #include "core/supervisor/instance.h"
@@ -20,6 +22,16 @@ struct Record {
   std::string_view event;  // "start" "stop" "restart" "online" "exit" "errored" …
   const Instance& app;
   lifecycle::Phase from{};
+};
+
+// What an app said on its channel. Valid during the call only.
+struct Message {
+  uint64_t number = 0;  // of the same count
+  int64_t wall = 0;
+  std::string_view topic;  // the app's own word, or "process:msg" (compat.md 9.1)
+  const Instance& app;
+  std::string_view key;  // what `body` is called: "data" or "raw"
+  const Value& body;
 };
 
 class EventBus {
@@ -46,10 +58,17 @@ class EventBus {
     std::list<Observer>::iterator at_;
   };
   Subscription subscribe(Observer observer);
+  // Messages are the app's words: no observer of what tend knows may take them for its own. The listener is
+  // called as long as it lives.
+  using Listener = std::function<void(const Message&)>;
+  void listen(std::weak_ptr<Listener> listener) { listeners_.push_back(std::move(listener)); }
+  void tell(std::string_view topic, const Instance& app, std::string_view key, const Value& body,
+            int64_t wall);
   void publish(std::string_view event, const Instance& app, lifecycle::Phase from, int64_t wall);
 
  private:
   std::list<Observer> observers_;
+  std::vector<std::weak_ptr<Listener>> listeners_;
   uint64_t last_ = 0;
 };
 

@@ -79,6 +79,22 @@ void send_signal(Daemon& daemon, const SharedCall& call) {
   call->reply(Map{{"groups", std::move(picked.groups)}, {"results", std::move(results)}, {"ok", picked.ok}});
 }
 
+// On Node's channel: the app's process.on('message').
+void send_message(Daemon& daemon, const SharedCall& call) {
+  Supervisor& supervisor = daemon.supervisor;
+  Picked picked = pick(supervisor, call->params());
+  List results;
+  for (const uint32_t id : picked.ids) {
+    Instance* app = supervisor.find(id);
+    const bool said = lifecycle::alive(app->state.phase) &&
+                      supervisor.workers().say(*app, app->state.spawn, call->params().at("message"));
+    results.push_back(
+        outcome(*app, "told", said, said ? "" : "has no channel: it does not run, or is no Node program"));
+    picked.ok = picked.ok && said;
+  }
+  call->reply(Map{{"groups", std::move(picked.groups)}, {"results", std::move(results)}, {"ok", picked.ok}});
+}
+
 void list(Daemon& daemon, const SharedCall& call) {
   Supervisor& supervisor = daemon.supervisor;
   const Value& params = call->params();
@@ -105,7 +121,8 @@ void list(Daemon& daemon, const SharedCall& call) {
   call->reply(std::move(reply));
 }
 
-constexpr Method kMethods[] = {{api::kAct, act}, {api::kSignal, send_signal}, {api::kList, list}};
+constexpr Method kMethods[] = {
+    {api::kAct, act}, {api::kSignal, send_signal}, {api::kMessage, send_message}, {api::kList, list}};
 
 }  // namespace
 

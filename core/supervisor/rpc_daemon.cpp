@@ -115,9 +115,23 @@ void subscribe(Daemon& daemon, const SharedCall& call) {
                      {"restarts", r.app.state.restarts}});
     }
   });
+  auto listener = std::make_shared<EventBus::Listener>([weak](const Message& m) {
+    const auto open = weak.lock();
+    if (!open) return;
+    Map item{{"n", static_cast<int64_t>(m.number)},
+             {"at", m.wall},
+             {"event", m.topic},
+             {"id", m.app.id},
+             {"name", m.app.spec->name},
+             {"pid", m.app.main.pid}};
+    item.append(std::string(m.key), m.body);
+    open->item(std::move(item));
+  });
+  daemon.supervisor.bus().listen(listener);
   auto keep = std::make_shared<SharedCall>(call);
-  call->on_cancel([held, keep] {
+  call->on_cancel([held, keep, listener]() mutable {
     *held = {};
+    listener.reset();
     keep->reset();
   });
 }

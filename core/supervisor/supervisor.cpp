@@ -62,6 +62,7 @@ Workers::Owner Supervisor::workers_owner() {
           [this](uint32_t server, Value body) {
             write_soon({kSocketIds + server, std::move(body)});
           },
+          [this](const Instance& app, const Value& message) { publish_message(app, message); },
           [this](const Instance& app) {
             write_soon({app.id, record_of(app)});
           },
@@ -82,6 +83,19 @@ std::vector<Instance*> Supervisor::group(const AppSpec& spec) const {
     if (same_group(*app->spec, spec)) found.push_back(app.get());
   }
   return found;
+}
+
+// compat.md 9.1: {type, data} is the app's own topic; what it tells of its metrics and actions is no news.
+void Supervisor::publish_message(const Instance& app, const Value& message) {
+  constexpr std::string_view kKept[] = {"axm:action", "axm:monitor", "axm:option:configuration"};
+  const std::string& type = message.at("type").text();
+  if (!message.at("node_version").is_null() ||
+      std::find(std::begin(kKept), std::end(kKept), type) != std::end(kKept))
+    return;
+  const bool own = !type.empty() && !message.at("data").is_null();
+  const int64_t wall = m_.clock.wall().n;
+  own ? bus_.tell(type, app, "data", message.at("data"), wall)
+      : bus_.tell("process:msg", app, "raw", message, wall);
 }
 
 Instance* Supervisor::find(uint32_t id) {

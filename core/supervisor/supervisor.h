@@ -92,6 +92,7 @@ class Supervisor {
   void note_wish(const Instance& app);
   void arm_cron(Instance& app);
   void watch_memory();
+  void publish_message(const Instance& app, const Value& message);
   void write_soon(journal::Record record);
   uint32_t free_seat(const AppSpec& spec) const;
   uint32_t free_slot(const AppSpec& spec, const std::string& unique_id) const;
