@@ -3,15 +3,10 @@
 #include <dirent.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <fstream>
 #include <memory>
-#include <set>
 #include <string>
-
-#include "core/base/text.h"
 
 namespace tend::cluster {
 namespace {
@@ -35,7 +30,8 @@ Inodes sockets_of(const std::string& process) {
 
 // proc(5): sl, local, remote, state, queues, timer, retransmits, uid, timeout, inode. A client that has
 // closed its side (CLOSE_WAIT) may still wait for an answer.
-void add_tcp(const std::string& file, const Inodes& held, const std::set<unsigned>& ports, Inodes& found) {
+void add_connections(const std::string& file, const Inodes& held, const std::set<uint16_t>& ports,
+                     Inodes& found) {
   std::ifstream in(file);
   std::string line;
   while (std::getline(in, line)) {
@@ -45,48 +41,21 @@ void add_tcp(const std::string& file, const Inodes& held, const std::set<unsigne
                     &inode) != 3)
       continue;
     constexpr unsigned kEstablished = 1, kCloseWait = 8;
-    if ((state == kEstablished || state == kCloseWait) && ports.count(port) != 0 && held.count(inode) != 0)
-      found.insert(inode);
-  }
-}
-
-// Num, RefCount, Protocol, Flags, Type, St, Inode, Path.
-void add_unix(const std::string& file, const Inodes& held, const std::set<std::string>& paths,
-              Inodes& found) {
-  std::ifstream in(file);
-  std::string line;
-  while (std::getline(in, line)) {
-    unsigned state = 0;
-    unsigned long long inode = 0;
-    int path = 0;
-    if (std::sscanf(line.c_str(), "%*x: %*x %*x %*x %*x %x %llu %n", &state, &inode, &path) != 2 || path == 0)
-      continue;
-    constexpr unsigned kConnected = 3;
-    if (state == kConnected && held.count(inode) != 0 &&
-        paths.count(line.substr(static_cast<std::size_t>(path))) != 0)
+    if ((state == kEstablished || state == kCloseWait) && ports.count(static_cast<uint16_t>(port)) != 0 &&
+        held.count(inode) != 0)
       found.insert(inode);
   }
 }
 
 }  // namespace
 
-std::size_t open_connections(std::span<const int> pids, const std::vector<Address>& addresses) {
-  std::set<unsigned> ports;
-  std::set<std::string> paths;
-  for (const Address& a : addresses) {
-    if (a.transport == Transport::tcp) ports.insert(a.port);
-    if (a.transport != Transport::unix_stream || a.path.empty()) continue;
-    paths.insert(a.path.front() == '\0' ? "@" + a.path.substr(1) : a.path);
-  }
+std::size_t open_connections(std::span<const int> pids, const std::set<uint16_t>& ports) {
   Inodes found;
   for (const int pid : pids) {
     const std::string process = "/proc/" + std::to_string(pid);
     const Inodes held = sockets_of(process);
-    if (!ports.empty()) {
-      add_tcp(process + "/net/tcp", held, ports, found);
-      add_tcp(process + "/net/tcp6", held, ports, found);
-    }
-    if (!paths.empty()) add_unix(process + "/net/unix", held, paths, found);
+    add_connections(process + "/net/tcp", held, ports, found);
+    add_connections(process + "/net/tcp6", held, ports, found);
   }
   return found.size();
 }

@@ -128,7 +128,13 @@
     socket.push('GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n');
     server.close(() => {});  // Node 18 has a timer from the beginning
   }
-  if (spare) warm();
+  if (spare) {
+    try {
+      warm();
+    } catch {
+      // A Node that wants more of a connection starts cold.
+    }
+  }
 
   // Outside of Node's cluster nobody closes the servers of a process that is being replaced.
   if (process.channel && !process.env.NODE_UNIQUE_ID) {

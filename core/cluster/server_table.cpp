@@ -169,11 +169,13 @@ void ServerTable::set_stalled(Server& server, uint32_t slot, bool yes) {
   if (changed) steer(server);
 }
 
-void ServerTable::await_first(const Server& server, uint32_t step) {
-  if (!server.per_slot() || !server.listening.empty()) return;
-  std::vector<uint32_t> first;
-  for (uint32_t i = 0; i < server.members.size(); i += step) first.push_back(i);
-  aim(server, first, std::nullopt);
+void ServerTable::await_first(Server& server, const std::set<uint32_t>& slots) {
+  if (!server.per_slot()) return;
+  std::set<uint32_t> members;
+  for (const uint32_t slot : slots) {
+    if (member(server, slot)) members.insert(slot % kMaxMembers);
+  }
+  aim(server, {members.begin(), members.end()}, std::nullopt);
 }
 
 void ServerTable::steer(const Server& server) {

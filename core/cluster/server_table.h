@@ -76,8 +76,8 @@ class ServerTable {
   Result<Server*> open(Server wanted, uint32_t slots);
   // The socket of a slot (borrowed), made when it is not there yet.
   Result<int> member(Server& server, uint32_t slot);
-  // Until the first one accepts, connections wait at every `step`-th socket, from the first on.
-  void await_first(const Server& server, uint32_t step);
+  // Until the first one accepts, connections wait at the sockets of `slots`.
+  void await_first(Server& server, const std::set<uint32_t>& slots);
   // The worker of `slot` begins or ceases to accept. While nobody does, connections wait where they are.
   // percent > 0: it is on trial, and gets this part of the connections; one slot at a time.
   void set_listening(Server& server, uint32_t slot, bool yes, uint32_t percent = 0);

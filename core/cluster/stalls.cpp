@@ -43,6 +43,7 @@ void Stalls::look() {
     choice = true;
     suspicious = look_at(*server) || suspicious;
   }
+  std::erase_if(piles_, [this](const auto& entry) { return table_.find(entry.first.first) == nullptr; });
   looking_ = choice;
   if (choice) timer_.start(suspicious ? kSuspicious : kPeriod);
 }

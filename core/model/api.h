@@ -3,7 +3,8 @@
 //
 // ping    {} -> {version, home, supervisor: {pid}, keeper: {pid}}
 // start   {apps: [spec map …], env: {caller's environment}, cwd, cause, from_file: bool, force: bool,
-//          update_env: bool, no_wait: bool, canary: percent (of a running app, instead of a restart), verb: "reload" replaces a running one without a gap}
+//          update_env: bool, no_wait: bool, verb: "reload" replaces a running one without a gap,
+//          canary: percent; one more of a running app, nothing is replaced}
 //         A list of more than kAppsPerRequest apps comes in parts; each after the first carries floor and
 //         unique_id of the first one's answer. Each spec is resolved (config::resolve). from_file: an app
 //         whose name exists is restarted with the new settings (compat.md 4.5, 4.6), else started. Not
@@ -26,8 +27,9 @@
 // list    {detail: "brief"|"table"|"full", targets?: [word …], cwd} -> {apps: [Row …], warnings: [text …],
 // missing: [word …]} save    {force: bool} -> {path, count, skipped: bool}        skipped: the list is empty
 // and not forced resurrect {} -> {path, results: [Outcome …], ok} kill    {} -> {count}; sent after every app
-// is gone; then both daemons end subscribe {} -> a stream of Event maps {n, at, event, id, name, pid, status, restarts}, and of what apps say
-// {n, at, event: topic, id, name, pid, data | raw}, until
+// is gone; then both daemons end subscribe {} -> a stream of
+// {kind: "event", n, at, event, id, name, pid, status, restarts}, and of what apps say,
+// {kind: "message", n, at, event: its topic, id, name, pid, data | raw}, until
 // cancelled
 //
 // Outcome: {id, name, action: "started"|"restarted"|"stopped"|"deleted"|…, ok: bool, pid, status, error?:

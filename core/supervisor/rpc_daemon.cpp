@@ -105,7 +105,8 @@ void subscribe(Daemon& daemon, const SharedCall& call) {
   std::weak_ptr<ipc::Call> weak = call;
   *held = daemon.supervisor.bus().subscribe([weak](const Record& r) {
     if (const auto open = weak.lock()) {
-      open->item(Map{{"n", static_cast<int64_t>(r.number)},
+      open->item(Map{{"kind", "event"},
+                     {"n", static_cast<int64_t>(r.number)},
                      {"at", r.wall},
                      {"event", r.event},
                      {"id", r.app.id},
@@ -118,11 +119,9 @@ void subscribe(Daemon& daemon, const SharedCall& call) {
   auto listener = std::make_shared<EventBus::Listener>([weak](const Message& m) {
     const auto open = weak.lock();
     if (!open) return;
-    Map item{{"n", static_cast<int64_t>(m.number)},
-             {"at", m.wall},
-             {"event", m.topic},
-             {"id", m.app.id},
-             {"name", m.app.spec->name},
+    Map item{{"kind", "message"},    {"n", static_cast<int64_t>(m.number)},
+             {"at", m.wall},         {"event", m.topic},
+             {"id", m.app.id},       {"name", m.app.spec->name},
              {"pid", m.app.main.pid}};
     item.append(std::string(m.key), m.body);
     open->item(std::move(item));

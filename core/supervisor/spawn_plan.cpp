@@ -75,7 +75,8 @@ bool drains(const AppSpec& spec) { return speaks_node_channel(spec) && reloads_w
 std::string drain_setting(const AppSpec& spec, bool spare) {
   const int64_t limit = spec.drain_timeout.n;
   return std::to_string(std::min<int64_t>(2000, limit / 2)) + ":" +
-         std::to_string(limit - std::min<int64_t>(500, limit / 4)) + (spec.balance == "least" ? ":1" : ":0") + (spare ? ":1" : ":0");
+         std::to_string(limit - std::min<int64_t>(500, limit / 4)) + (spec.balance == "least" ? ":1" : ":0") +
+         (spare ? ":1" : ":0");
 }
 
 // What lets Node's servers drain: a file of the daemon's, or, for a user who cannot read that, an argument.

@@ -55,49 +55,6 @@ Supervisor::Supervisor(Mechanisms mechanisms, journal::Journal& journal, journal
           [this](uint32_t id) { return find(id); }),
       memory_timer_(m_.loop, [this] { watch_memory(); }) {}
 
-Workers::Owner Supervisor::workers_owner() {
-  return {[this](uint32_t id, const lifecycle::Event& e) { feed(id, e); },
-          [this](uint32_t id) { return find(id); },
-          [this](const AppSpec& spec) { return group(spec); },
-          [this](uint32_t server, Value body) {
-            write_soon({kSocketIds + server, std::move(body)});
-          },
-          [this](const Instance& app, const Value& message) { publish_message(app, message); },
-          [this](const Instance& app) {
-            write_soon({app.id, record_of(app)});
-          },
-          [this](const Instance& app, uint32_t spawn) {
-            const int pid = spawn == app.state.spawn ? app.main.pid : app.other.pid;
-            return m_.tree.members({app.id, spawn, pid});
-          }};
-}
-
-void Supervisor::write_soon(journal::Record record) {
-  pending_.push_back(std::move(record));
-  m_.loop.defer([this] { flush([](bool) {}); });
-}
-
-std::vector<Instance*> Supervisor::group(const AppSpec& spec) const {
-  std::vector<Instance*> found;
-  for (const auto& [id, app] : table_) {
-    if (same_group(*app->spec, spec)) found.push_back(app.get());
-  }
-  return found;
-}
-
-// compat.md 9.1: {type, data} is the app's own topic; what it tells of its metrics and actions is no news.
-void Supervisor::publish_message(const Instance& app, const Value& message) {
-  constexpr std::string_view kKept[] = {"axm:action", "axm:monitor", "axm:option:configuration"};
-  const std::string& type = message.at("type").text();
-  if (!message.at("node_version").is_null() ||
-      std::find(std::begin(kKept), std::end(kKept), type) != std::end(kKept))
-    return;
-  const bool own = !type.empty() && !message.at("data").is_null();
-  const int64_t wall = m_.clock.wall().n;
-  own ? bus_.tell(type, app, "data", message.at("data"), wall)
-      : bus_.tell("process:msg", app, "raw", message, wall);
-}
-
 Instance* Supervisor::find(uint32_t id) {
   const auto it = table_.find(id);
   return it == table_.end() ? nullptr : it->second.get();
@@ -127,29 +84,6 @@ std::shared_ptr<const BaseEnv> Supervisor::intern(Env env) {
   envs_[fresh->number] = fresh;
   pending_.push_back({kEnvIds + fresh->number, env_to_value(fresh->env)});
   return fresh;
-}
-
-uint32_t Supervisor::free_slot(const AppSpec& spec, const std::string& unique_id) const {
-  std::set<uint32_t> taken;
-  for (const auto& [id, app] : table_) {
-    if (app->spec->name != spec.name || app->spec->instance_var != spec.instance_var) continue;
-    // Under the name pm2, two apps of one name in one file are numbered apart, as PM2 does.
-    if (m_.home.pm2 && app->unique_id == unique_id && app->spec.get() != &spec) continue;
-    taken.insert(app->slot);
-  }
-  uint32_t slot = 0;
-  while (taken.count(slot) != 0) ++slot;
-  return slot;
-}
-
-uint32_t Supervisor::free_seat(const AppSpec& spec) const {
-  std::set<uint32_t> taken;
-  for (const Instance* app : group(spec)) {
-    if (app->seat) taken.insert(*app->seat);
-  }
-  uint32_t seat = 0;
-  while (taken.count(seat) != 0) ++seat;
-  return seat;
 }
 
 Instance& Supervisor::add(std::shared_ptr<const AppSpec> spec, std::shared_ptr<const BaseEnv> env,
@@ -235,6 +169,11 @@ void Supervisor::remove(Instance& app, const Asked& asked, bool drain) {
 
 void Supervisor::reset(Instance& app) { feed(app.id, lifecycle::Reset{}); }
 
+void Supervisor::write_soon(journal::Record record) {
+  pending_.push_back(std::move(record));
+  m_.loop.defer([this] { flush([](bool) {}); });
+}
+
 void Supervisor::flush(std::function<void(bool)> done) {
   if (pending_.empty()) return done(true);
   journal_.append(std::exchange(pending_, {}), std::move(done));
@@ -310,16 +249,6 @@ void Supervisor::place_sides(Instance& app, const lifecycle::State& before) {
   app.main.second = second;
   if (succeeds && passes_sockets(*app.spec)) write_soon({app.id, record_of(app)});
   app.main.spawned_wall = m_.clock.wall().n;
-}
-
-// While one instance of the app is wanted its sockets stay: connections wait for it.
-void Supervisor::release_sockets(const Instance& app) {
-  if (!workers_.has_sockets(*app.spec)) return;
-  for (const auto& [id, other] : table_) {
-    const bool wanted = other->state.wanted || lifecycle::alive(other->state.phase);
-    if (wanted && !other->deleting && same_group(*other->spec, *app.spec)) return;
-  }
-  workers_.release(*app.spec);
 }
 
 void Supervisor::erase(Instance& app) {

@@ -1,6 +1,7 @@
 #include "core/supervisor/workers.h"
 
 #include <algorithm>
+#include <set>
 
 #include "core/cluster/connections_linux.h"
 #include "core/cluster/sockets_linux.h"
@@ -13,7 +14,7 @@ namespace {
 // From where connections go elsewhere until one that has no successor stops to accept: nobody else would take
 // what is on its way to that socket.
 constexpr Millis kSettle{250};
-constexpr Millis kLook{100};  // how often connections of a process that cannot be asked are counted
+constexpr Millis kLook{250};  // how often connections of a process that cannot be asked are counted
 
 ipc::NodeChannel* channel_of(Instance& app, uint32_t spawn) {
   const Side* side = side_of(app, spawn);
@@ -121,7 +122,11 @@ Result<std::vector<int>> Workers::sockets(const Instance& app) {
       auto opened = primary_.servers().open(std::move(wanted), member.slots);
       if (!opened) return tl::unexpected(opened.error());
       server = *opened;
-      if (passes_sockets(*app.spec)) primary_.servers().await_first(*server, 2);
+      std::set<uint32_t> first;
+      for (const Instance* other : owner_.group(*app.spec)) {
+        if (other->seat) first.insert(membership(*other, other->state.spawn).slot);
+      }
+      primary_.servers().await_first(*server, first);
     }
     auto socket = primary_.servers().member(*server, member.slot);
     if (!socket) return tl::unexpected(socket.error());
@@ -208,22 +213,21 @@ void Workers::ask_to_finish(Instance& app, uint32_t spawn) {
 
 // One that cannot be asked: it gets no new connections, and those that it has are left to their clients.
 void Workers::wait_for_clients(const Instance& app, uint32_t spawn) {
-  std::vector<Address> addresses;
+  std::set<uint16_t> ports;
   for (const cluster::Server* server : primary_.servers().of(group_of(*app.spec))) {
-    if (server->per_slot()) addresses.push_back(server->address);
+    if (!server->per_slot()) continue;
+    if (const auto at = cluster::bound_address(server->members.front().get())) ports.insert(at->port);
   }
   // One socket for all: it goes on accepting until it is told to end.
-  if (addresses.empty()) return owner_.feed(app.id, lifecycle::Drained{spawn});
+  if (ports.empty()) return owner_.feed(app.id, lifecycle::Drained{spawn});
   auto& timer = settling_[{app.id, spawn}];
-  timer = std::make_unique<loop::Timer>(loop_, [this, id = app.id, spawn, addresses] {
+  timer = std::make_unique<loop::Timer>(loop_, [this, id = app.id, spawn, ports] {
     const Instance* still = owner_.find(id);
     if (still == nullptr) return;
     auto open = std::make_shared<std::size_t>(0);
     loop::work(
         loop_,
-        [open, pids = owner_.pids(*still, spawn), addresses] {
-          *open = cluster::open_connections(pids, addresses);
-        },
+        [open, pids = owner_.pids(*still, spawn), ports] { *open = cluster::open_connections(pids, ports); },
         [this, open, id, spawn] {
           const auto waiting = settling_.find({id, spawn});
           if (waiting == settling_.end()) return;

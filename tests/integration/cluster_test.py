@@ -522,11 +522,30 @@ class Listening(ClusterTest):
         self.assertEqual(self.tend.app("py")["pid"], old)
         self.assertEqual(get(self.port).split()[0], str(old))
 
-    def test_an_address_that_is_none(self):
-        path = self.tend.json_file("e.json", {"apps": [{"script": "activated.py", "listen": ["tcp://example.org:80"]}]})
-        done = self.tend.run("start", path)
+    def test_connections_find_the_socket_of_one_that_was_replaced_and_started_anew(self):
+        self.start_activated(2, wait_ready=True, listen_timeout="30s")
+        self.tend.ok("reload", "py")
+        self.tend.ok("reload", 0)
+        self.tend.ok("stop", "py")
+        self.tend.ok("start", "py")
+        for _ in range(40):
+            get(self.port)
+
+    def test_what_cannot_be_is_told_before_anything_starts(self):
+        for app, said in (({"listen": ["tcp://example.org:80"]}, "with a numeric address"),
+                          ({"spare": 1}, "spare: found 1 in mode fork")):
+            path = self.tend.json_file("e.json", {"apps": [{"script": "activated.py", **app}]})
+            for verb in ("check", "start"):
+                done = self.tend.run(verb, path)
+                self.assertEqual(done.returncode, 1, done.stdout)
+                self.assertIn(said, done.stdout + done.stderr)
+        self.assertEqual(self.tend.jlist(), [])
+
+    def test_a_failed_start_ends_with_the_last_lines_of_its_log(self):
+        self.tend.script("broken.js", "require('./nowhere');\n")
+        done = self.tend.run("start", "broken.js", "-i", 1, "--wait-ready")
         self.assertEqual(done.returncode, 1)
-        self.assertIn("numeric address", done.stdout + done.stderr)
+        self.assertIn("  | Error: Cannot find module './nowhere'", done.stderr)
 
 
 class PackageScripts(ClusterTest):

@@ -49,7 +49,7 @@ process.send({type: 'exit', data: 'a word of the app, no event of tend'});
                 self.tend.ok("message", "talk", "plain words")
                 wait_for(lambda: sum(e["event"] == "echo" for e in seen()) == 2, what="both echoes")
                 app = self.tend.app("talk")
-                said = [(e["event"], e.get("data", e.get("raw"))) for e in seen() if "status" not in e]
+                said = [(e["event"], e.get("data", e.get("raw"))) for e in seen() if e["kind"] == "message"]
                 self.assertEqual(said, [("process:msg", "hello"), ("exit", "a word of the app, no event of tend"),
                                         ("echo", {"m": {"n": [1, "ü"]}, "pid": app["pid"]}),
                                         ("echo", {"m": "plain words", "pid": app["pid"]})])

@@ -72,6 +72,25 @@ TEST_CASE("a random spread over four sockets is even within 20 %") {
   }
 }
 
+TEST_CASE("a share gets its part, and the others the rest evenly") {
+  const auto group = open_group(loopback(), kBacklog, 3);
+  REQUIRE(group);
+  const std::vector<uint32_t> others{0, 2};
+  REQUIRE(steer(group->front().get(), Spread::random, others, 3, Share{1, 20}));
+  const auto count = spread(*group, 1000);
+  CHECK(count[1] > 130);  // 200, five standard deviations of 13
+  CHECK(count[1] < 270);
+  CHECK(std::abs(count[0] - count[2]) < 150);
+  REQUIRE(steer(group->front().get(), Spread::by_peer, others, 3, Share{1, 50}));
+  bool reached = false;
+  for (unsigned client = 1; client <= 40; ++client) {
+    const auto found = spread(*group, 4, client);
+    CHECK((found[1] == 0 || found[1] == 4));
+    reached = reached || found[1] == 4;
+  }
+  CHECK(reached);
+}
+
 TEST_CASE("sockets that are steered out get nothing new, and keep what they have") {
   auto group = open_group(loopback(), kBacklog, 4);
   REQUIRE(group);

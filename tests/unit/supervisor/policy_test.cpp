@@ -30,6 +30,11 @@ TEST_CASE("a policy carries the restart options of its spec") {
   CHECK(p.ready_timeout_is_online);
 }
 
+TEST_CASE("a canary that ends is not started again") {
+  CHECK(supervisor::policy_of(AppSpec{}).autorestart);
+  CHECK_FALSE(supervisor::policy_of(AppSpec{}, true).autorestart);
+}
+
 TEST_CASE("more stop codes than fit are cut, not written past the end") {
   AppSpec spec;
   spec.stop_exit_codes.assign(40, 7);

@@ -1,0 +1,81 @@
+// Which instances belong together: their numbers, seats and sockets, and what the workers among them need of
+// the table.
+#include <algorithm>
+#include <set>
+
+#include "core/supervisor/supervisor.h"
+
+namespace tend::supervisor {
+
+Workers::Owner Supervisor::workers_owner() {
+  return {[this](uint32_t id, const lifecycle::Event& e) { feed(id, e); },
+          [this](uint32_t id) { return find(id); },
+          [this](const AppSpec& spec) { return group(spec); },
+          [this](uint32_t server, Value body) {
+            write_soon({kSocketIds + server, std::move(body)});
+          },
+          [this](const Instance& app, const Value& message) { publish_message(app, message); },
+          [this](const Instance& app) {
+            write_soon({app.id, record_of(app)});
+          },
+          [this](const Instance& app, uint32_t spawn) {
+            const int pid = spawn == app.state.spawn ? app.main.pid : app.other.pid;
+            return m_.tree.members({app.id, spawn, pid});
+          }};
+}
+
+std::vector<Instance*> Supervisor::group(const AppSpec& spec) const {
+  std::vector<Instance*> found;
+  for (const auto& [id, app] : table_) {
+    if (same_group(*app->spec, spec)) found.push_back(app.get());
+  }
+  return found;
+}
+
+uint32_t Supervisor::free_slot(const AppSpec& spec, const std::string& unique_id) const {
+  std::set<uint32_t> taken;
+  for (const auto& [id, app] : table_) {
+    if (app->spec->name != spec.name || app->spec->instance_var != spec.instance_var) continue;
+    // Under the name pm2, two apps of one name in one file are numbered apart, as PM2 does.
+    if (m_.home.pm2 && app->unique_id == unique_id && app->spec.get() != &spec) continue;
+    taken.insert(app->slot);
+  }
+  uint32_t slot = 0;
+  while (taken.count(slot) != 0) ++slot;
+  return slot;
+}
+
+uint32_t Supervisor::free_seat(const AppSpec& spec) const {
+  std::set<uint32_t> taken;
+  for (const Instance* app : group(spec)) {
+    if (app->seat) taken.insert(*app->seat);
+  }
+  uint32_t seat = 0;
+  while (taken.count(seat) != 0) ++seat;
+  return seat;
+}
+
+// While one instance of the app is wanted its sockets stay: connections wait for it.
+void Supervisor::release_sockets(const Instance& app) {
+  if (!workers_.has_sockets(*app.spec)) return;
+  for (const auto& [id, other] : table_) {
+    const bool wanted = other->state.wanted || lifecycle::alive(other->state.phase);
+    if (wanted && !other->deleting && same_group(*other->spec, *app.spec)) return;
+  }
+  workers_.release(*app.spec);
+}
+
+// compat.md 9.1: {type, data} is the app's own topic; what it tells of its metrics and actions is no news.
+void Supervisor::publish_message(const Instance& app, const Value& message) {
+  constexpr std::string_view kKept[] = {"axm:action", "axm:monitor", "axm:option:configuration"};
+  const std::string& type = message.at("type").text();
+  if (!message.at("node_version").is_null() ||
+      std::find(std::begin(kKept), std::end(kKept), type) != std::end(kKept))
+    return;
+  const bool own = !type.empty() && !message.at("data").is_null();
+  const int64_t wall = m_.clock.wall().n;
+  own ? bus_.tell(type, app, "data", message.at("data"), wall)
+      : bus_.tell("process:msg", app, "raw", message, wall);
+}
+
+}  // namespace tend::supervisor
