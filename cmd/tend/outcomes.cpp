@@ -15,7 +15,7 @@
 namespace tend::cli {
 namespace {
 
-constexpr std::size_t kLastLines = 15;
+constexpr std::size_t kLastLines = 25;
 constexpr std::size_t kMostBytes = 16 << 10;
 
 std::string label(const Value& outcome) {

@@ -104,9 +104,19 @@ tl::expected<void, Problem> unwrap(AppSpec& spec, const Context& context) {
       "");
 }
 
-tl::expected<void, Problem> check_sockets(const AppSpec& spec) {
+tl::expected<void, Problem> check_sockets(const AppSpec& spec, const Context& context) {
   for (const std::string& word : spec.listen) {
     if (auto address = parse_listen(word); !address) return refuse("listen: " + address.error().message, "");
+  }
+  // They know the words of Node's cluster, and none of the descriptors (protocols.md 1.7).
+  const std::string_view runtime = base_name(spec.interpreter);
+  const bool other = runtime == "bun" || runtime == "deno";
+  if (other && spec.exec_mode == "cluster" && spec.listen.empty() && !context.pm2) {
+    return refuse(
+        "exec_mode: found cluster with " + std::string(runtime) +
+            "; accepted with it: fork, for programs that share their port by themselves (SO_REUSEPORT), or "
+            "sockets by the field listen",
+        "");
   }
   if (spec.spare > 0 && spec.exec_mode != "cluster")
     return refuse("spare: found " + std::to_string(spec.spare) + " in mode " + spec.exec_mode +
@@ -147,7 +157,7 @@ tl::expected<void, Problem> resolve(AppSpec& spec, const Context& context) {
   if (auto found = find_script(spec, context); !found) return found;
   unbuffer_python(spec);
   resolve_mode(spec, context);
-  if (auto sound = check_sockets(spec); !sound) return sound;
+  if (auto sound = check_sockets(spec, context); !sound) return sound;
   resolve_paths(spec, context);
   if (spec.time && spec.log_date_format.empty()) {
     spec.log_date_format = kIsoDate;

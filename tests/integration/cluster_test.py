@@ -533,7 +533,9 @@ class Listening(ClusterTest):
 
     def test_what_cannot_be_is_told_before_anything_starts(self):
         for app, said in (({"listen": ["tcp://example.org:80"]}, "with a numeric address"),
-                          ({"spare": 1}, "spare: found 1 in mode fork")):
+                          ({"spare": 1}, "spare: found 1 in mode fork"),
+                          ({"interpreter": str(self.tend.sleeper("bun")), "exec_mode": "cluster"},
+                           "found cluster with bun")):
             path = self.tend.json_file("e.json", {"apps": [{"script": "activated.py", **app}]})
             for verb in ("check", "start"):
                 done = self.tend.run(verb, path)
