@@ -61,7 +61,7 @@ Primary::Primary(loop::Loop& loop, Log& log, Store& store, Owner owner)
       owner_(std::move(owner)),
       table_(store, log),
       handoff_(std::make_unique<Handoff>(loop, *this)),
-      stalls_(loop, table_, log) {}
+      stalls_(loop, table_, log, [this](const Server& s, uint32_t slot) { tell_stalled(s, slot); }) {}
 
 Primary::~Primary() = default;
 
@@ -290,6 +290,15 @@ void Primary::release(std::string_view group) {
     for (auto& [worker, member] : members_) member.servers.erase(server->number);
   }
   table_.close_group(group);
+}
+
+void Primary::tell_stalled(const Server& server, uint32_t slot) {
+  for (const auto& [worker, member] : members_) {
+    const auto at = member.servers.find(server.number);
+    if (member.retired || member.membership.slot != slot || at == member.servers.end() || !at->second)
+      continue;
+    return owner_.stalled(Worker{worker});
+  }
 }
 
 bool Primary::covers(const Worker& worker, const Worker& old) const {

@@ -46,6 +46,8 @@ class Primary {
     std::function<void(const Worker&)> progressed;
     // May a server close that its last worker closed by itself? Not while that worker is being stopped.
     std::function<bool(const Worker&)> may_close;
+    // It is alive, but leaves connections waiting.
+    std::function<void(const Worker&)> stalled;
     // A spare asks for a socket: what waiting() gives has grown.
     std::function<void(const Worker&)> asked;
   };
@@ -98,6 +100,7 @@ class Primary {
   void began(const Worker& worker, Member& member, const Value& frame);
   void closed(const Worker& worker, Member& member, const Value& frame);
   void stop_accepting(const Worker& worker, Member& member, uint32_t server);
+  void tell_stalled(const Server& server, uint32_t slot);
   bool another_accepts(const Worker& worker, const Member& member, uint32_t server) const;
 
   Log& log_;

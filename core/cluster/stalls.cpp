@@ -24,8 +24,8 @@ bool has_choice(const Server& server) { return server.per_slot() && server.liste
 
 }  // namespace
 
-Stalls::Stalls(loop::Loop& loop, ServerTable& table, Log& log)
-    : table_(table), log_(log), timer_(loop, [this] { look(); }) {}
+Stalls::Stalls(loop::Loop& loop, ServerTable& table, Log& log, Stalled stalled)
+    : table_(table), log_(log), stalled_(std::move(stalled)), timer_(loop, [this] { look(); }) {}
 
 void Stalls::watch() {
   const auto servers = table_.all();
@@ -66,6 +66,7 @@ bool Stalls::look_at(Server& server) {
                   std::to_string(size) + " connections wait; new ones go to the others");
       }
       table_.set_stalled(server, slot, !stalled);
+      if (!stalled) stalled_(server, slot);
     }
   }
   return suspicious;

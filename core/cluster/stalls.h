@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <utility>
 
@@ -14,7 +15,9 @@ namespace tend::cluster {
 
 class Stalls {
  public:
-  Stalls(loop::Loop& loop, ServerTable& table, Log& log);
+  // `stalled` is told of each that begins to be one; it may not change the table.
+  using Stalled = std::function<void(const Server& server, uint32_t slot)>;
+  Stalls(loop::Loop& loop, ServerTable& table, Log& log, Stalled stalled);
   // Looks from now on, while an app has a choice of sockets; without one no timer runs.
   void watch();
 
@@ -28,6 +31,7 @@ class Stalls {
 
   ServerTable& table_;
   Log& log_;
+  Stalled stalled_;
   loop::Timer timer_;
   bool looking_ = false;
   std::map<std::pair<uint32_t, uint32_t>, Pile> piles_;  // by server and slot

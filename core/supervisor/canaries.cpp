@@ -79,13 +79,21 @@ void Canaries::look_at(const Record& r) {
   if (r.app.canary == 0 || r.app.deleting) return;
   const bool failed = r.event == "exit" || r.app.state.phase == Phase::errored;
   if (!failed) return;
-  // Observers may not publish, and a removal does.
-  supervisor_.parts().loop.defer([this, id = r.app.id] {
+  fail_trial(r.app.id, why_it_failed(r.app));
+}
+
+void Canaries::stalled(const Instance& app) {
+  if (app.canary > 0 && !app.deleting) fail_trial(app.id, "does not accept connections");
+}
+
+// Later: observers may not publish, and a removal does.
+void Canaries::fail_trial(uint32_t id, const std::string& why) {
+  supervisor_.parts().loop.defer([this, id, why] {
     Instance* canary = supervisor_.find(id);
     if (canary == nullptr || canary->deleting) return;
     supervisor_.parts().log.warn("App [" + canary->spec->name + ":" + std::to_string(id) +
-                                 "] failed its trial and is taken back");
-    supervisor_.remove(*canary, {"canary: " + why_it_failed(*canary)});
+                                 "] failed its trial and is taken back: " + why);
+    supervisor_.remove(*canary, {"canary: " + why});
   });
 }
 

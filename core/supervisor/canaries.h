@@ -32,8 +32,11 @@ class Canaries {
   void promote(Instance& canary, std::size_t parallel, const Asked& asked, Done done);
   // It goes, when it has finished what it has.
   void take_back(Instance& canary, const Asked& asked, Done done);
+  // It leaves connections waiting while others accept: no version to be kept.
+  void stalled(const Instance& app);
 
  private:
+  void fail_trial(uint32_t id, const std::string& why);
   void look_at(const Record& record);
   void remove(uint32_t id, const Asked& asked, const std::string& word, List before, Done done);
 

@@ -15,6 +15,7 @@ Workers::Owner Supervisor::workers_owner() {
             write_soon({kSocketIds + server, std::move(body)});
           },
           [this](const Instance& app, const Value& message) { publish_message(app, message); },
+          [this](const Instance& app) { canaries_.stalled(app); },
           [this](const Instance& app) {
             write_soon({app.id, record_of(app)});
           },

@@ -52,6 +52,9 @@ Workers::Workers(loop::Loop& loop, Log& log, keeper::Client& keeper, Owner owner
                   return app != nullptr && app->state.spawn == w.spawn &&
                          app->state.phase == lifecycle::Phase::online;
                 },
+                [this](const cluster::Worker& w) {
+                  if (const Instance* app = owner_.find(w.id)) owner_.stalled(*app);
+                },
                 [this](const cluster::Worker& w) { spare_asked(w); }}) {}
 
 void Workers::hold(std::string_view name, int fd) {

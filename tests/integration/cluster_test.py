@@ -334,6 +334,24 @@ require('http').createServer((q, r) => r.end(process.env.VERSION)).listen(+proce
         self.assertEqual(self.pids(), before)
         self.assertEqual(self.answers(50), {"old": 50})
 
+    def test_a_canary_that_hangs_is_taken_back(self):
+        before = self.pids()
+        self.assertEqual(self.canary(50, "new").returncode, 0)
+        wait_for(lambda: self.answers(10)["new"], what="the canary to answer")
+        os.kill(self.tend.jlist()[2]["pid"], signal.SIGSTOP)
+
+        def taken_back():
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{self.port}/", timeout=0.2).close()
+            except OSError:
+                pass
+            return len(self.tend.jlist()) == 2
+        wait_for(taken_back, timeout=20, what="the canary to be taken back")
+        self.assertEqual(self.pids(), before)
+        self.assertEqual(self.answers(50), {"old": 50})
+        self.assertIn("failed its trial and is taken back: does not accept connections",
+                      self.tend.read(self.tend.home / "tend.log"))
+
     def test_a_file_can_be_tried(self):
         path = self.tend.json_file("e.json", {"apps": [{
             "name": "api", "script": "versions.js", "instances": 2, "env": {"PORT": self.port, "VERSION": "file"}}]})
