@@ -19,8 +19,10 @@ Instance* Canaries::of(const AppSpec& spec) const {
   return nullptr;
 }
 
-Result<Wish> Canaries::add(const std::vector<Instance*>& present, std::shared_ptr<const AppSpec> spec,
-                           std::shared_ptr<const BaseEnv> env, uint32_t percent, const Asked& asked) {
+Result<Instance*> Canaries::add(const std::vector<Instance*>& present, std::shared_ptr<const AppSpec> spec,
+                                std::shared_ptr<const BaseEnv> env, int64_t percent, const Asked& asked) {
+  if (percent < 1 || percent > 99)
+    return fail("canary: found " + std::to_string(percent) + "; accepted: 1%..99%");
   const Instance& first = *present.front();
   if (!reloads_without_gap(*first.spec) || !reloads_without_gap(*spec))
     return fail("a canary needs an app in cluster mode, or one with listen");
@@ -35,9 +37,9 @@ Result<Wish> Canaries::add(const std::vector<Instance*>& present, std::shared_pt
   auto own = std::make_shared<AppSpec>(*spec);
   own->instances = first.spec->instances;
   Instance& canary = supervisor_.add(std::move(own), env ? std::move(env) : first.base_env, first.identity,
-                                     first.unique_id, asked, {.canary = percent});
+                                     first.unique_id, asked, {.canary = static_cast<uint32_t>(percent)});
   supervisor_.start(canary, asked);
-  return Wish{canary.id, Goal::running, canary.state.spawn, false, "on trial"};
+  return &canary;
 }
 
 void Canaries::promote(Instance& canary, std::size_t parallel, const Asked& asked, Done done) {
@@ -53,20 +55,16 @@ void Canaries::promote(Instance& canary, std::size_t parallel, const Asked& aske
                                       std::all_of(outcomes.begin(), outcomes.end(),
                                                   [](const Value& o) { return o.at("ok").boolean(); });
                                   if (!good) return done(std::move(outcomes));
-                                  remove(id, asked, "promoted", std::move(outcomes), done);
+                                  remove(id, asked, std::move(outcomes), done);
                                 });
 }
 
-void Canaries::take_back(Instance& canary, const Asked& asked, Done done) {
-  remove(canary.id, asked, "taken back", {}, std::move(done));
-}
-
-void Canaries::remove(uint32_t id, const Asked& asked, const std::string& word, List before, Done done) {
+void Canaries::remove(uint32_t id, const Asked& asked, List before, Done done) {
   Instance* canary = supervisor_.find(id);
   if (canary == nullptr) return done(std::move(before));
   supervisor_.remove(*canary, asked, true);
   supervisor_.waiters().wait(
-      {{id, Goal::removed, canary->state.spawn, false, word}},
+      {{id, Goal::removed, canary->state.spawn, false, "promoted"}},
       [this](uint32_t n) -> const Instance* { return supervisor_.find(n); },
       [before = std::move(before), done = std::move(done)](List after) mutable {
         std::move(after.begin(), after.end(), std::back_inserter(before));

@@ -23,22 +23,20 @@ class Canaries {
 
   explicit Canaries(Supervisor& supervisor);
   // Starts one beside `present`, the instances of one app. env null: theirs. Error: why there can be none.
-  Result<Wish> add(const std::vector<Instance*>& present, std::shared_ptr<const AppSpec> spec,
-                   std::shared_ptr<const BaseEnv> env, uint32_t percent, const Asked& asked);
+  Result<Instance*> add(const std::vector<Instance*>& present, std::shared_ptr<const AppSpec> spec,
+                   std::shared_ptr<const BaseEnv> env, int64_t percent, const Asked& asked);
   // The app's one; null: there is none.
   Instance* of(const AppSpec& spec) const;
   // The others are replaced by processes with the settings and the environment of `canary`, then it goes. When
   // one of them fails, it stays.
   void promote(Instance& canary, std::size_t parallel, const Asked& asked, Done done);
-  // It goes, when it has finished what it has.
-  void take_back(Instance& canary, const Asked& asked, Done done);
   // It leaves connections waiting while others accept: no version to be kept.
   void stalled(const Instance& app);
 
  private:
   void fail_trial(uint32_t id, const std::string& why);
   void look_at(const Record& record);
-  void remove(uint32_t id, const Asked& asked, const std::string& word, List before, Done done);
+  void remove(uint32_t id, const Asked& asked, List before, Done done);
 
   Supervisor& supervisor_;
   EventBus::Subscription subscription_;

@@ -1,35 +1,39 @@
 #include "core/supervisor/event_bus.h"
 
 namespace tend::supervisor {
+namespace {
+
+template <class Call>
+EventBus::Subscription enter(std::vector<std::weak_ptr<Call>>& list, Call call) {
+  auto held = std::make_shared<Call>(std::move(call));
+  list.push_back(held);
+  return held;
+}
+
+// By index: a call may subscribe somebody else.
+template <class Call, class News>
+void call_all(std::vector<std::weak_ptr<Call>>& list, const News& news) {
+  std::erase_if(list, [](const auto& weak) { return weak.expired(); });
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    if (const auto call = list[i].lock()) (*call)(news);
+  }
+}
+
+}  // namespace
 
 EventBus::Subscription EventBus::subscribe(Observer observer) {
-  observers_.push_back(std::move(observer));
-  Subscription s;
-  s.bus_ = this;
-  s.at_ = std::prev(observers_.end());
-  return s;
+  return enter(observers_, std::move(observer));
 }
+
+EventBus::Subscription EventBus::listen(Listener listener) { return enter(listeners_, std::move(listener)); }
 
 void EventBus::tell(std::string_view topic, const Instance& app, std::string_view key, const Value& body,
                     int64_t wall) {
-  const Message message{++last_, wall, topic, app, key, body};
-  std::erase_if(listeners_, [](const auto& weak) { return weak.expired(); });
-  for (const auto& weak : std::vector(listeners_)) {
-    if (const auto listener = weak.lock()) (*listener)(message);
-  }
+  call_all(listeners_, Message{++last_, wall, topic, app, key, body});
 }
 
 void EventBus::publish(std::string_view event, const Instance& app, lifecycle::Phase from, int64_t wall) {
-  const Record record{++last_, wall, event, app, from};
-  for (auto it = observers_.begin(); it != observers_.end();) {
-    if (!*it) {
-      it = observers_.erase(it);
-      continue;
-    }
-    const Observer call = *it;  // it may unsubscribe itself
-    call(record);
-    ++it;
-  }
+  call_all(observers_, Record{++last_, wall, event, app, from});
 }
 
 }  // namespace tend::supervisor

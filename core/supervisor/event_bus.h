@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <list>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -37,37 +36,18 @@ struct Message {
 class EventBus {
  public:
   using Observer = std::function<void(const Record&)>;
-  // Observers are called in the order of subscription and may not publish. The handle unsubscribes on
-  // destruction.
-  class Subscription {
-   public:
-    Subscription() = default;
-    Subscription(Subscription&& o) noexcept : bus_(std::exchange(o.bus_, nullptr)), at_(o.at_) {}
-    Subscription& operator=(Subscription&& o) noexcept {
-      std::swap(bus_, o.bus_);
-      std::swap(at_, o.at_);
-      return *this;
-    }
-    ~Subscription() {
-      if (bus_ != nullptr) *at_ = nullptr;  // erased at the next publish: it may be running now
-    }
-
-   private:
-    friend class EventBus;
-    EventBus* bus_ = nullptr;
-    std::list<Observer>::iterator at_;
-  };
-  Subscription subscribe(Observer observer);
-  // Messages are the app's words: no observer of what tend knows may take them for its own. The listener is
-  // called as long as it lives.
   using Listener = std::function<void(const Message&)>;
-  void listen(std::weak_ptr<Listener> listener) { listeners_.push_back(std::move(listener)); }
+  using Subscription = std::shared_ptr<void>;  // ends with its last copy, which may outlive the bus
+  // Observers are called in the order of subscription and may not publish; one may end its own subscription.
+  Subscription subscribe(Observer observer);
+  // Messages are the app's words: no observer of what tend knows may take them for its own.
+  Subscription listen(Listener listener);
   void tell(std::string_view topic, const Instance& app, std::string_view key, const Value& body,
             int64_t wall);
   void publish(std::string_view event, const Instance& app, lifecycle::Phase from, int64_t wall);
 
  private:
-  std::list<Observer> observers_;
+  std::vector<std::weak_ptr<Observer>> observers_;
   std::vector<std::weak_ptr<Listener>> listeners_;
   uint64_t last_ = 0;
 };

@@ -6,6 +6,15 @@
 #include "core/supervisor/supervisor.h"
 
 namespace tend::supervisor {
+namespace {
+
+uint32_t lowest_free(const std::set<uint32_t>& taken) {
+  uint32_t number = 0;
+  while (taken.count(number) != 0) ++number;
+  return number;
+}
+
+}  // namespace
 
 Workers::Owner Supervisor::workers_owner() {
   return {[this](uint32_t id, const lifecycle::Event& e) { feed(id, e); },
@@ -41,9 +50,7 @@ uint32_t Supervisor::free_slot(const AppSpec& spec, const std::string& unique_id
     if (m_.home.pm2 && app->unique_id == unique_id && app->spec.get() != &spec) continue;
     taken.insert(app->slot);
   }
-  uint32_t slot = 0;
-  while (taken.count(slot) != 0) ++slot;
-  return slot;
+  return lowest_free(taken);
 }
 
 uint32_t Supervisor::free_seat(const AppSpec& spec) const {
@@ -51,9 +58,7 @@ uint32_t Supervisor::free_seat(const AppSpec& spec) const {
   for (const Instance* app : group(spec)) {
     if (app->seat) taken.insert(*app->seat);
   }
-  uint32_t seat = 0;
-  while (taken.count(seat) != 0) ++seat;
-  return seat;
+  return lowest_free(taken);
 }
 
 // While one instance of the app is wanted its sockets stay: connections wait for it.

@@ -1,6 +1,7 @@
 #include "core/supervisor/rpc_answer.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <set>
 
 #include "core/model/options.h"
@@ -102,6 +103,23 @@ Picked pick(Supervisor& supervisor, const Value& params) {
     out.groups.emplace_back(std::move(group));
   }
   return out;
+}
+
+Result<std::vector<Instance*>> one_app(Supervisor& supervisor, const Value& params, const std::string& verb) {
+  const Picked picked = pick(supervisor, params);
+  if (!picked.ok) return fail(picked.groups.front().at("error").text(), ESRCH);
+  std::vector<Instance*> found;
+  for (const uint32_t id : picked.ids) {
+    Instance* app = supervisor.find(id);
+    if (app->deleting) continue;
+    if (!found.empty() && !same_group(*app->spec, *found.front()->spec)) {
+      return fail(verb + ": found apps " + found.front()->spec->name + " and " + app->spec->name +
+                  "; accepted: one app");
+    }
+    found.push_back(app);
+  }
+  if (found.empty()) return fail(verb + ": no such app", ESRCH);
+  return found;
 }
 
 }  // namespace tend::supervisor

@@ -101,9 +101,8 @@ void kill_all(Daemon& daemon, const SharedCall& call) {
 
 void subscribe(Daemon& daemon, const SharedCall& call) {
   // The subscription lives as long as the call is open; cancel ends both.
-  auto held = std::make_shared<EventBus::Subscription>();
   std::weak_ptr<ipc::Call> weak = call;
-  *held = daemon.supervisor.bus().subscribe([weak](const Record& r) {
+  auto observing = daemon.supervisor.bus().subscribe([weak](const Record& r) {
     if (const auto open = weak.lock()) {
       open->item(Map{{"kind", "event"},
                      {"n", static_cast<int64_t>(r.number)},
@@ -116,7 +115,7 @@ void subscribe(Daemon& daemon, const SharedCall& call) {
                      {"restarts", r.app.state.restarts}});
     }
   });
-  auto listener = std::make_shared<EventBus::Listener>([weak](const Message& m) {
+  auto listening = daemon.supervisor.bus().listen([weak](const Message& m) {
     const auto open = weak.lock();
     if (!open) return;
     Map item{{"kind", "message"},    {"n", static_cast<int64_t>(m.number)},
@@ -126,11 +125,10 @@ void subscribe(Daemon& daemon, const SharedCall& call) {
     item.append(std::string(m.key), m.body);
     open->item(std::move(item));
   });
-  daemon.supervisor.bus().listen(listener);
   auto keep = std::make_shared<SharedCall>(call);
-  call->on_cancel([held, keep, listener]() mutable {
-    *held = {};
-    listener.reset();
+  call->on_cancel([observing, listening, keep]() mutable {
+    observing.reset();
+    listening.reset();
     keep->reset();
   });
 }

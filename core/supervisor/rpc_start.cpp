@@ -71,13 +71,13 @@ void start_one(Starting& s, AppSpec&& parsed, const Identity& identity) {
                                 "already_launched"));
       return;
     }
-    if (const auto percent = static_cast<uint32_t>(params.at("canary").integer()); percent > 0) {
-      auto wish = supervisor.canaries().add(present, spec, params.at("update_env").boolean() ? env : nullptr,
-                                            percent, asked);
-      if (wish)
-        wishes.push_back(std::move(*wish));
+    if (const int64_t percent = params.at("canary").integer(); percent != 0) {
+      auto canary = supervisor.canaries().add(
+          present, spec, params.at("update_env").boolean() ? env : nullptr, percent, asked);
+      if (canary)
+        wishes.push_back(wish_of(**canary, Goal::running, "on trial"));
       else
-        refused.push_back(outcome(*present.front(), "started", false, wish.error().message, "canary"));
+        refused.push_back(outcome(*present.front(), "started", false, canary.error().message, "canary"));
       return;
     }
     for (Instance* app : present) {
@@ -168,17 +168,11 @@ void scale(Daemon& daemon, const SharedCall& call) {
   Supervisor& supervisor = daemon.supervisor;
   const Value& params = call->params();
   const Asked asked{params.at("cause").text()};
-  const Picked picked = pick(supervisor, params);
-  if (!picked.ok) return call->error(picked.groups.front().at("error").text(), ESRCH);
-  std::vector<Instance*> present;
-  for (const uint32_t id : picked.ids) {
-    Instance* app = supervisor.find(id);
-    if (app->deleting || !app->seat || app->canary > 0) continue;  // what is not one of the app's number
-    if (!present.empty() && !same_group(*app->spec, *present.front()->spec))
-      return call->error("scale: found apps " + present.front()->spec->name + " and " + app->spec->name +
-                         "; accepted: one app");
-    present.push_back(app);
-  }
+  auto found = one_app(supervisor, params, "scale");
+  if (!found) return call->error(found.error().message, found.error().code);
+  std::vector<Instance*>& present = *found;
+  // What is not one of the app's number.
+  std::erase_if(present, [](const Instance* app) { return !app->seat || app->canary > 0; });
   if (present.empty()) return call->error("scale: no such app", ESRCH);
   const auto have = static_cast<int64_t>(present.size());
   const int64_t change = params.at("change").integer();

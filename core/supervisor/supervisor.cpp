@@ -260,7 +260,7 @@ void Supervisor::erase(Instance& app) {
   pending_.push_back({kWishIds + id, Value()});
   pending_.push_back(
       {kCounterId, Value(Map{{"next_id", table_.empty() ? 0 : next_id_}, {"next_env", next_env_}})});
-  if (!m_.home.pm2 && group(*owned->spec).empty()) {
+  if (!m_.home.pm2 && speaks_node_channel(*owned->spec) && group(*owned->spec).empty()) {
     const std::string cache = m_.home.compile_cache(owned->spec->name_space, owned->spec->name);
     loop::work(
         m_.loop,

@@ -21,6 +21,13 @@ ipc::NodeChannel* channel_of(Instance& app, uint32_t spawn) {
   return side == nullptr ? nullptr : side->channel.get();
 }
 
+uint32_t socket_slot(const Instance& app, uint32_t spawn) {
+  const uint32_t seat = app.seat.value_or(0);
+  if (!passes_sockets(*app.spec)) return seat;
+  const bool second = spawn == app.state.spawn ? app.main.second : app.other.second;
+  return 2 * seat + (second ? 1 : 0);
+}
+
 }  // namespace
 
 bool is_worker(const AppSpec& spec) { return spec.exec_mode == "cluster" && speaks_node_channel(spec); }
@@ -75,13 +82,10 @@ cluster::Membership Workers::membership(const Instance& app, uint32_t spawn) con
   const auto seats =
       std::count_if(group.begin(), group.end(), [](const Instance* a) { return a->seat.has_value(); });
   const auto count = static_cast<uint32_t>(std::max<int64_t>(seats, 1));
-  const uint32_t seat = app.seat.value_or(0);
-  const bool second = spawn == app.state.spawn ? app.main.second : app.other.second;
-  const bool two = passes_sockets(*app.spec);
   cluster::Membership m;
   m.group = group_of(*app.spec);
-  m.slot = two ? 2 * seat + (second ? 1 : 0) : seat;
-  m.slots = two ? 2 * count : count;
+  m.slot = socket_slot(app, spawn);
+  m.slots = passes_sockets(*app.spec) ? 2 * count : count;
   if (balance) m.balance = *balance;
   m.percent = app.canary;
   m.spare = !app.seat;
@@ -127,7 +131,7 @@ Result<std::vector<int>> Workers::sockets(const Instance& app) {
       server = *opened;
       std::set<uint32_t> first;
       for (const Instance* other : owner_.group(*app.spec)) {
-        if (other->seat) first.insert(membership(*other, other->state.spawn).slot);
+        if (other->seat) first.insert(socket_slot(*other, other->state.spawn));
       }
       primary_.servers().await_first(*server, first);
     }
