@@ -172,6 +172,10 @@ tl::expected<void, Problem> resolve(AppSpec& spec, const Context& context) {
     spec.ready_timeout = "online";
     mark_resolved(spec, "ready_timeout");
   }
+  if (context.pm2 && !is_given(spec, "heartbeat")) {  // PM2 ends no process for being busy
+    spec.heartbeat = "off";
+    mark_resolved(spec, "heartbeat");
+  }
   for (const std::string_view key : {"name", "script", "cwd", "interpreter"}) mark_resolved(spec, key);
   return {};
 }

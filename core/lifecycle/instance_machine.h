@@ -28,7 +28,7 @@ namespace tend::lifecycle {
 enum class Phase : uint8_t { stopped, waiting, errored, launching, online, stopping, sweeping };
 
 // Why the present process was started, or why the last one ended. Shown by describe.
-enum class Cause : uint8_t { none, user, crash, exited, memory, cron, watch, heartbeat, not_ready, spawn_failed, keeper_lost };
+enum class Cause : uint8_t { none, user, crash, exited, memory, cron, watch, heartbeat, not_ready, spawn_failed, keeper_lost, probe };
 
 // The second process of an instance, in a reload only.
 struct Other {

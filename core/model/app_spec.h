@@ -62,6 +62,25 @@ struct AppSpec {
   StringList listen;             // sockets that are made first and passed as LISTEN_FDS
   int64_t spare = 0;             // started workers that wait to take the place of one that ends
   Millis drain_timeout{10000};   // how long a replaced process may finish what it has
+  // Health: is a living process well?
+  std::string heartbeat = "auto";            // "off" | "auto": where the app can answer | "on": must answer
+  Millis heartbeat_interval{1000};           // between pings; WATCHDOG_USEC is interval x misses
+  int64_t heartbeat_misses = 3;              // unanswered in a row until it counts as hung
+  std::string heartbeat_action = "restart";  // "restart" | "reload" | "report" | "signal:SIGABRT" …
+  Millis heartbeat_grace{60000};             // after start, in which one that never answered is left alone
+  Millis heartbeat_stats{10000};             // how often a Node app tells lag, heap and handles; 0: never
+  std::string autopsy = "auto";              // "auto" | "inspector" | "kernel" | "off" (settled 43)
+  std::string probe;                         // "http://…" "tcp://host:port" "exec:command"; empty: none
+  std::string probe_for = "both";            // "both" | "liveness" | "readiness"
+  Millis probe_interval{10000};
+  Millis probe_timeout{2000};
+  Millis probe_delay{0};                     // after start
+  int64_t probe_failures = 3;                // in a row until it counts as unwell
+  int64_t probe_successes = 1;               // in a row until it counts as ready, or well again
+  std::string probe_status = "200-399";      // HTTP
+  std::string probe_match;                   // text that the body must contain; empty: any
+  std::string probe_action = "restart";      // "restart" | "reload" | "report"
+  int64_t fd_store = 16;                     // descriptors kept over restarts for an app that says FDSTORE=1
   // Logs
   std::string out_file;      // absolute once resolved, without instance number; "/dev/null": drop
   std::string error_file;

@@ -16,6 +16,9 @@ constexpr std::string_view kModeRule =
     R"(string/^(cluster|fork)(_mode)?$/it should be "cluster"("cluster_mode") or "fork"("fork_mode") only)";
 constexpr std::string_view kSignals =
     "SIGINT|SIGTERM|SIGQUIT|SIGHUP|SIGUSR1|SIGUSR2|SIGKILL|SIGABRT|SIGALRM|SIGWINCH|SIGCONT|SIGSTOP";
+constexpr std::string_view kHeartbeatActions =
+    "restart|reload|report|signal:SIGABRT|signal:SIGQUIT|signal:SIGTERM|signal:SIGINT|signal:SIGHUP|"
+    "signal:SIGUSR2|signal:SIGKILL";
 
 using A = AppSpec;
 
@@ -98,6 +101,43 @@ constexpr OptionRow kOptions[] = {
      "Started workers of a clustered Node app that wait to take the place of one that dies."},
     {"drain_timeout", "", "--drain-timeout", kTime, "", "", &A::drain_timeout,
      "Time a replaced process has to finish its requests before it is stopped."},
+    // Health: is a living process well?
+    {"heartbeat", "", "--heartbeat", "off|auto|on", "", "", &A::heartbeat,
+     "Whether the app must answer pings; auto: where it can (Node, a client library, WATCHDOG=1)."},
+    {"heartbeat_interval", "", "--heartbeat-interval", "20..2147483647", "", "", &A::heartbeat_interval,
+     "Time between two pings."},
+    {"heartbeat_misses", "", "--heartbeat-misses", "1..1000", "", "", &A::heartbeat_misses,
+     "Pings in a row without an answer until the app counts as hung."},
+    {"heartbeat_action", "", "--heartbeat-action", kHeartbeatActions, "", "", &A::heartbeat_action,
+     "What is done with a hung app."},
+    {"heartbeat_grace", "", "--heartbeat-grace", kTime, "", "", &A::heartbeat_grace,
+     "Time after start in which an app that has not answered yet is left alone."},
+    {"heartbeat_stats", "", "--heartbeat-stats", kTime, "", "", &A::heartbeat_stats,
+     "How often a Node app reports lag, heap and handles; 0 is never."},
+    {"autopsy", "", "--autopsy", "auto|inspector|kernel|off", "", "", &A::autopsy,
+     "Evidence that is taken of a hung app before it is ended."},
+    {"probe", "", "--probe", "", "", "", &A::probe,
+     "Question to an app that does not answer pings: http://127.0.0.1:{port}/health, tcp://host:port, "
+     "exec:command."},
+    {"probe_for", "", "--probe-for", "both|liveness|readiness", "", "", &A::probe_for,
+     "What the probe decides: whether the app is well, whether it is ready, or both."},
+    {"probe_interval", "", "--probe-interval", "100..2147483647", "", "", &A::probe_interval,
+     "Time between two probes."},
+    {"probe_timeout", "", "--probe-timeout", "1..2147483647", "", "", &A::probe_timeout,
+     "Time in which a probe must be answered."},
+    {"probe_delay", "", "--probe-delay", kTime, "", "", &A::probe_delay, "Time after start without probes."},
+    {"probe_failures", "", "--probe-failures", "1..1000", "", "", &A::probe_failures,
+     "Failed probes in a row until the app counts as unwell."},
+    {"probe_successes", "", "--probe-successes", "1..1000", "", "", &A::probe_successes,
+     "Answered probes in a row until it counts as ready, or well again."},
+    {"probe_status", "", "--probe-status", "", "", "", &A::probe_status,
+     "Accepted HTTP status, as 200 or 200-399."},
+    {"probe_match", "", "--probe-match", "", "", "", &A::probe_match,
+     "Text that the answer's body must contain."},
+    {"probe_action", "", "--probe-action", "restart|reload|report", "", "", &A::probe_action,
+     "What is done with an app whose probe fails."},
+    {"fd_store", "", "--fd-store", "0..128", "", "", &A::fd_store,
+     "Descriptors that are kept over restarts for an app that sends FDSTORE=1."},
     // Logs
     {"out_file", "out output out_log", "-o,--output", "", "pm_out_log_path", "string", &A::out_file,
      "File of standard output; /dev/null drops it."},

@@ -32,8 +32,9 @@ void EventBus::tell(std::string_view topic, const Instance& app, std::string_vie
   call_all(listeners_, Message{++last_, wall, topic, app, key, body});
 }
 
-void EventBus::publish(std::string_view event, const Instance& app, lifecycle::Phase from, int64_t wall) {
-  call_all(observers_, Record{++last_, wall, event, app, from});
+void EventBus::publish(std::string_view event, const Instance& app, lifecycle::Phase from, int64_t wall,
+                       std::string_view detail) {
+  call_all(observers_, Record{++last_, wall, event, app, from, detail});
 }
 
 }  // namespace tend::supervisor

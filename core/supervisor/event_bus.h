@@ -21,6 +21,7 @@ struct Record {
   std::string_view event;  // "start" "stop" "restart" "online" "exit" "errored" …
   const Instance& app;
   lifecycle::Phase from{};
+  std::string_view detail;  // why, in words; empty: the event says all
 };
 
 // What an app said on its channel. Valid during the call only.
@@ -44,7 +45,8 @@ class EventBus {
   Subscription listen(Listener listener);
   void tell(std::string_view topic, const Instance& app, std::string_view key, const Value& body,
             int64_t wall);
-  void publish(std::string_view event, const Instance& app, lifecycle::Phase from, int64_t wall);
+  void publish(std::string_view event, const Instance& app, lifecycle::Phase from, int64_t wall,
+               std::string_view detail = {});
 
  private:
   std::vector<std::weak_ptr<Observer>> observers_;

@@ -56,7 +56,7 @@ EventBus::Subscription log_events(EventBus& bus, Log& log) {
     } else if (r.event == "stopping") {
       log.info("Stopping app:" + r.app.spec->name + " id:" + std::to_string(r.app.id));
     } else {
-      log.info(app + std::string(r.event));
+      log.info(app + std::string(r.event) + (r.detail.empty() ? "" : ": " + std::string(r.detail)));
     }
   });
 }

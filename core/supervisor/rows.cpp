@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::string_view kCauses[] = {"none",      "user",         "crash",      "exited",
                                         "memory",    "cron",         "watch",      "heartbeat",
-                                        "not_ready", "spawn_failed", "keeper_lost"};
+                                        "not_ready", "spawn_failed", "keeper_lost", "probe"};
 
 std::string cause_text(const Instance& app) {
   using lifecycle::Cause;
@@ -26,6 +26,8 @@ std::string cause_text(const Instance& app) {
     case Cause::memory:
     case Cause::cron:
     case Cause::watch:
+    case Cause::heartbeat:
+    case Cause::probe:
       return app.cause_text;
     case Cause::crash:
     case Cause::exited:
@@ -38,8 +40,6 @@ std::string cause_text(const Instance& app) {
       return app.error.empty() ? "could not be executed" : app.error;
     case Cause::not_ready:
       return "not ready within " + show(app.policy.ready);
-    case Cause::heartbeat:
-      return "heartbeat";
     case Cause::keeper_lost:
       return "exit status unknown (keeper lost)";
   }

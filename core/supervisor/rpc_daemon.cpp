@@ -104,15 +104,17 @@ void subscribe(Daemon& daemon, const SharedCall& call) {
   std::weak_ptr<ipc::Call> weak = call;
   auto observing = daemon.supervisor.bus().subscribe([weak](const Record& r) {
     if (const auto open = weak.lock()) {
-      open->item(Map{{"kind", "event"},
-                     {"n", static_cast<int64_t>(r.number)},
-                     {"at", r.wall},
-                     {"event", r.event},
-                     {"id", r.app.id},
-                     {"name", r.app.spec->name},
-                     {"pid", r.app.main.pid},
-                     {"status", status_word(r.app)},
-                     {"restarts", r.app.state.restarts}});
+      Map item{{"kind", "event"},
+               {"n", static_cast<int64_t>(r.number)},
+               {"at", r.wall},
+               {"event", r.event},
+               {"id", r.app.id},
+               {"name", r.app.spec->name},
+               {"pid", r.app.main.pid},
+               {"status", status_word(r.app)},
+               {"restarts", r.app.state.restarts}};
+      if (!r.detail.empty()) item.append("detail", std::string(r.detail));
+      open->item(std::move(item));
     }
   });
   auto listening = daemon.supervisor.bus().listen([weak](const Message& m) {
