@@ -103,7 +103,7 @@ constexpr OptionRow kOptions[] = {
      "Time a replaced process has to finish its requests before it is stopped."},
     // Health: is a living process well?
     {"heartbeat", "", "--heartbeat", "off|auto|on", "", "", &A::heartbeat,
-     "Whether the app must answer pings; auto: where it can (Node, a client library, WATCHDOG=1)."},
+     "Whether the app must answer pings; auto is where it can."},
     {"heartbeat_interval", "", "--heartbeat-interval", "20..2147483647", "", "", &A::heartbeat_interval,
      "Time between two pings."},
     {"heartbeat_misses", "", "--heartbeat-misses", "1..1000", "", "", &A::heartbeat_misses,
@@ -117,8 +117,7 @@ constexpr OptionRow kOptions[] = {
     {"autopsy", "", "--autopsy", "auto|inspector|kernel|off", "", "", &A::autopsy,
      "Evidence that is taken of a hung app before it is ended."},
     {"probe", "", "--probe", "", "", "", &A::probe,
-     "Question to an app that does not answer pings: http://127.0.0.1:{port}/health, tcp://host:port, "
-     "exec:command."},
+     "Question to the app: http://127.0.0.1:{port}/health, tcp://host:port, exec:command."},
     {"probe_for", "", "--probe-for", "both|liveness|readiness", "", "", &A::probe_for,
      "What the probe decides: whether the app is well, whether it is ready, or both."},
     {"probe_interval", "", "--probe-interval", "100..2147483647", "", "", &A::probe_interval,

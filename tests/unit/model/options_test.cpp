@@ -30,7 +30,14 @@ Value sample(const OptionRow& r) {
                                                              {"watch_options", Map{{"x", true}}},
                                                              {"post_update", List{"npm install"}},
                                                              {"filter_env", List{"SECRET"}},
-                                                             {"stop_exit_codes", List{0, 143}}};
+                                                             {"stop_exit_codes", List{0, 143}},
+                                                             {"heartbeat", "on"},
+                                                             {"heartbeat_interval", 200},
+                                                             {"heartbeat_action", "signal:SIGABRT"},
+                                                             {"autopsy", "kernel"},
+                                                             {"probe_for", "liveness"},
+                                                             {"probe_interval", 200},
+                                                             {"probe_action", "report"}};
   if (const auto it = kSpecial.find(r.key); it != kSpecial.end()) return it->second;
   const AppSpec fresh;
   return std::visit(
