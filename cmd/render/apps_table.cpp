@@ -39,6 +39,12 @@ Cell status_cell(const Value& r, const Page&) {
 Cell cpu_cell(const Value& r, const Page&) { return {cpu_text(r.at("cpu").number()), Ink::bold}; }
 Cell memory_cell(const Value& r, const Page&) { return {memory_text(r.at("memory").integer()), Ink::bold}; }
 Cell user_cell(const Value& r, const Page&) { return {printable(r.at("user").text()), Ink::bold}; }
+Cell health_cell(const Value& r, const Page&) {
+  const std::string& word = r.at("health").at("word").text();
+  if (word.empty()) return {"–", Ink::grey};
+  if (word == "ok") return {word, Ink::green};
+  return {printable(word), word.starts_with("late") ? Ink::yellow : Ink::bold_red};
+}
 Cell watching_cell(const Value& r, const Page&) {
   const bool on = r.at("watching").boolean();
   return {on ? "enabled" : "disabled", on ? Ink::bold_green : Ink::grey};
@@ -124,13 +130,14 @@ Table tend_table(const List& rows, const Page& page) {
                        {"uptime", 0, uptime_cell},
                        {"↺", 0, restarts_cell},
                        {"status", 0, status_cell},
+                       {"health", 0, health_cell},
                        {"cpu", 0, cpu_cell},
                        {"mem", 0, memory_cell},
                        {"user", 0, user_cell},
                        {"watching", 0, watching_cell}});
   // Too narrow: the name gives way down to 12, then columns go, the least asked for first.
   for (const std::string_view victim :
-       {"watching", "version", "namespace", "user", "mode", "pid", "↺", "cpu", "uptime"}) {
+       {"watching", "version", "namespace", "user", "mode", "pid", "↺", "cpu", "uptime", "health"}) {
     if (width_of(table) <= page.width) return table;
     const std::size_t over = width_of(table) - page.width;
     const std::size_t name = std::max<std::size_t>(longest_name(rows), 4) + 2;

@@ -41,6 +41,26 @@ const std::string* variable(const Value& row, std::string_view key) {
 
 std::string when(const Value& v) { return v.integer() > 0 ? iso_text(Millis{v.integer()}) : std::string(); }
 
+// What its heartbeats say, and how often they had it ended.
+void add_health(Box& box, const Value& row) {
+  const Value& health = row.at("health");
+  box.add_if("health", health.at("word").text());
+  if (const int64_t lag = health.at("lag_us").integer(); lag > 0)
+    box.add("event loop lag", lag < 1000 ? std::to_string(lag) + "us" : show(Millis{lag / 1000}));
+  if (health.map().find("heap") != nullptr) {
+    box.add("heap used", memory_text(health.at("heap").integer()));
+    box.add("active handles", std::to_string(health.at("handles").integer()));
+  }
+  std::string packets;
+  for (const auto& [marker, count] : health.at("packets").map()) {
+    if (count.integer() > 0)
+      packets += (packets.empty() ? "" : ", ") + std::to_string(count.integer()) + " " + marker;
+  }
+  box.add_if("heartbeat packets", packets);
+  if (const int64_t hangs = row.at("hangs").integer(); hangs > 0)
+    box.add("ended as hung", std::to_string(hangs), Ink::yellow);
+}
+
 // What only tend knows: why the process is where it is, and each limit that was set.
 void add_more(Box& box, const Value& row, const AppSpec& spec) {
   const Value& cause = row.at("cause");
@@ -66,6 +86,7 @@ void add_more(Box& box, const Value& row, const AppSpec& spec) {
                        std::holds_alternative<IntList AppSpec::*>(option.slot);
     if (limit && option.key != "max_memory_restart") box.add(option.key, show(spec, option));
   }
+  add_health(box, row);
   if (const int64_t dropped = row.at("dropped").integer(); dropped > 0)
     box.add("log bytes lost", std::to_string(dropped), Ink::yellow);
 }

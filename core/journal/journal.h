@@ -66,6 +66,8 @@ struct Slot {
   uint64_t dropped_log_bytes = 0;
   char cause_text[96] = {};      // "user root: restart api"; NUL-terminated
   int64_t cause_wall = 0;
+  bool answers = false;          // the present process said that it answers pings
+  bool other_answers = false;
 };
 
 class SlotTable {

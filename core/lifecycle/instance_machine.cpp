@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "core/base/match.h"
+#include "core/lifecycle/condemned.h"
 #include "core/lifecycle/leaving.h"
 #include "core/lifecycle/restart_rules.h"
 
@@ -27,6 +28,7 @@ void launch(Transition& t, Millis now, const Policy& p) {
   s.since = now;
   s.exited_at = Millis{-1};
   s.exited = s.manual = s.executed = s.fresh = s.emptied = false;
+  s.condemned = Cause::none;
   t.act(Spawn{s.spawn});
   if (has_deadline(s, p)) t.act(Arm{s.spawn, Timer::ready, now + p.ready});
 }
@@ -66,6 +68,7 @@ void halt(Transition& t, bool drain, Millis now, const Policy& p) {
   dismiss(t, now, p);
   s.phase = Phase::stopping;
   s.exited = s.manual = s.emptied = false;
+  s.condemned = Cause::none;
   s.kills = 0;
   t.act(Cancel{Timer::stable});
   if (!s.draining) return ask_to_end(t, now, p);
@@ -250,6 +253,7 @@ void on_exited(Transition& t, int32_t status, Millis now, const Policy& p) {
     t.act(Cancel{s.phase == Phase::launching ? Timer::ready : Timer::stable});
     note_exit(s, status, now);
     s.cause = cause_of(status);
+    if (s.condemned != Cause::none) end_of_condemned(t);
     if (s.other.role == Role::serving) {
       take_back(t, now, p);
       s.other.exited = true;
@@ -294,6 +298,7 @@ void on_other(Transition& t, const Event& event, Millis now, const Policy& p) {
                    [&](Drained) {
                      if (o.role == Role::leaving) dismiss(t, now, p);
                    },
+                   [&](Condemn e) { t.act(SignalTree{o.spawn, e.signal}); },
                    [&](Fired e) {
                      if (e.timer == Timer::drain) on_leaving_fired(t, now, p);
                    },
@@ -317,13 +322,11 @@ void on_ready_timeout(Transition& t, Millis now, const Policy& p) {
 
 void on_kill_timeout(Transition& t, Millis now, const Policy& p) {
   State& s = t.state;
+  if (s.condemned != Cause::none && (s.phase == Phase::launching || s.phase == Phase::online))
+    return kill_again(t, now, p);
   if (s.phase != Phase::stopping) return;
   if (s.draining) return ask_to_end(t, now, p);
-  if (s.kills > 0) t.act(Stuck{s.spawn});
-  s.kills = static_cast<uint8_t>(std::min(s.kills + 1, 2));
-  s.kill_due = now + std::max(p.kill, kMinKillRepeat);
-  t.act(SignalTree{s.spawn, SIGKILL});
-  t.act(Arm{s.spawn, Timer::kill, s.kill_due});
+  kill_again(t, now, p);
 }
 
 void on_fired(Transition& t, Timer timer, Millis now, const Policy& p) {
@@ -372,9 +375,10 @@ Transition step(const State& state, const Event& event, Millis now, const Policy
             [&](Stop e) { on_stop(t, e.drain, now, p); }, [&](Restart e) { on_restart(t, e.cause, now, p); },
             [&](Reload) { on_reload(t, now, p); },
             [&](Reset) {
-              t.state.restarts = t.state.unstable = 0;
+              t.state.restarts = t.state.unstable = t.state.hangs = 0;
               if (alive(state.phase) || state.phase == Phase::waiting) t.state.created = now;
             },
+            [&](Condemn e) { condemn(t, e, now, p); },
             [&](Spawned) { on_spawned(t, now, p); },
             [&](Ready) {
               if (state.phase == Phase::launching) now_ready(t, now, p);

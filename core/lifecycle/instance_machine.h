@@ -54,6 +54,7 @@ struct State {
   bool draining = false;        // within stopping: it finishes what it has, no signal was sent yet
   uint8_t kills = 0;            // within stopping: SIGKILLs sent so far (saturates at 2)
   Cause cause = Cause::none;    // of the last restart
+  Cause condemned = Cause::none;  // within launching, online: why the current process is being ended
   bool emptied = false;         // within stopping: nothing of the current process is left, but `other` is there
   uint32_t spawn = 0;           // number of the current or last process; 0: never started
   uint32_t last_spawn = 0;      // the highest number used: after a failed reload `spawn` is an older one again
@@ -61,6 +62,7 @@ struct State {
   uint32_t failed_reloads = 0;
   uint32_t unstable = 0;        // exits in a row before min_uptime, inside the window
   uint32_t restarts = 0;        // compat.md 4.3, "Counters"
+  uint32_t hangs = 0;           // processes that were ended because they were alive but not well
   int32_t last_status = 0;      // wait status of the last exit
   bool has_exit = false;        // last_status is valid
   Millis since{0};              // monotonic: when the current process was spawned
@@ -68,7 +70,7 @@ struct State {
   Millis created{-1};           // monotonic: first start or last manual restart; -1: none (after errored)
   Millis backoff{0};            // present exponential delay; 0: none yet
   Millis due{-1};               // monotonic: when the restart timer of `waiting` fires; -1: none
-  Millis kill_due{-1};          // monotonic: when the kill timer of `stopping` fires (draining: the signal); -1: none
+  Millis kill_due{-1};          // monotonic: when the kill timer of `stopping` or of a condemned one fires (draining: the signal); -1: none
   Other other;
   friend bool operator==(const State&, const State&) = default;
 };
@@ -101,6 +103,7 @@ struct Stop { bool drain = false; };            // drain: it may finish what it 
 struct Restart { Cause cause = Cause::user; };  // of a living one: stop, then start; else start
 struct Reload {};                               // of an online one: a successor first; else as Restart
 struct Reset {};                                // counters to zero, created = now
+struct Condemn { uint32_t spawn; Cause cause; int signal; };  // it is not well: signalled at once, its end is an exit as any other
 // Reports
 struct Spawned { uint32_t spawn; };             // exec succeeded
 struct Ready { uint32_t spawn; };               // the app said so
@@ -110,7 +113,7 @@ struct Exited { uint32_t spawn; int32_t status; };
 struct TreeGone { uint32_t spawn; };            // no descendant is left
 struct Fired { uint32_t spawn; Timer timer; };
 using Event =
-    std::variant<Start, Stop, Restart, Reload, Reset, Spawned, Ready, Drained, SpawnFailed, Exited, TreeGone, Fired>;
+    std::variant<Start, Stop, Restart, Reload, Reset, Condemn, Spawned, Ready, Drained, SpawnFailed, Exited, TreeGone, Fired>;
 
 // Actions
 struct Spawn { uint32_t spawn; };               // start process number `spawn`

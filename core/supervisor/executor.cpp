@@ -17,6 +17,17 @@ struct Pipe {
   UniqueFd read, write;
 };
 
+// Ours and the child's end of a stream socket.
+struct Ends {
+  UniqueFd ours, child;
+};
+
+Result<Ends> make_ends() {
+  int ends[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return fail_errno("socketpair");
+  return Ends{UniqueFd(ends[0]), UniqueFd(ends[1])};
+}
+
 Result<Pipe> make_pipe() {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) return fail_errno("pipe");
@@ -33,8 +44,12 @@ std::string keep_name(std::string_view kind, uint32_t id, uint32_t spawn) {
   return std::string(kind) + "/" + std::to_string(id) + "." + std::to_string(spawn);
 }
 
-Executor::Executor(Mechanisms mechanisms, Workers& workers, Feed feed, Find find)
-    : m_(mechanisms), workers_(workers), feed_(std::move(feed)), find_(std::move(find)) {}
+Executor::Executor(Mechanisms mechanisms, Workers& workers, Heartbeats& heartbeats, Feed feed, Find find)
+    : m_(mechanisms),
+      workers_(workers),
+      heartbeats_(heartbeats),
+      feed_(std::move(feed)),
+      find_(std::move(find)) {}
 
 void Executor::run(Instance& app, const lifecycle::Action& action) {
   const uint32_t id = app.id;
@@ -122,16 +137,19 @@ Status Executor::hand_over(Instance& app, keeper::SpawnRequest& request) {
   auto out = make_pipe();
   auto err = make_pipe();
   if (!in || !out || !err) return fail("too many open descriptors: raise the limit (ulimit -n)");
-  UniqueFd channel;
-  UniqueFd channel_child;
+  Ends channel, heartbeat;
   if (speaks_node_channel(*app.spec)) {
-    int ends[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return fail_errno("socketpair");
-    channel.reset(ends[0]);
-    channel_child.reset(ends[1]);
+    auto made = make_ends();
+    if (!made) return tl::unexpected(made.error());
+    channel = std::move(*made);
     // What the app sends in a burst before process.exit() must fit the kernel (protocols.md 1.5).
     const int room = 1 << 20;
-    setsockopt(channel_child.get(), SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
+    setsockopt(channel.child.get(), SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
+  }
+  if (has_heartbeat_channel(*app.spec)) {
+    auto made = make_ends();
+    if (!made) return tl::unexpected(made.error());
+    heartbeat = std::move(*made);
   }
   UniqueFd notify;
   if (app.spec->wait_ready) {
@@ -166,9 +184,13 @@ Status Executor::hand_over(Instance& app, keeper::SpawnRequest& request) {
   }
   m_.keeper.hold(keep_name("in", app.id, number), in->write.get());
   request.child_fds.insert(request.child_fds.end(), sockets.begin(), sockets.end());
-  if (channel) {
-    request.child_fds.push_back(channel_child.get());
-    m_.keeper.hold(keep_name("ipc", app.id, number), channel.get());
+  if (channel.ours) {
+    request.child_fds.push_back(channel.child.get());
+    m_.keeper.hold(keep_name("ipc", app.id, number), channel.ours.get());
+  }
+  if (heartbeat.ours) {
+    request.child_fds.push_back(heartbeat.child.get());
+    m_.keeper.hold(keep_name("hb", app.id, number), heartbeat.ours.get());
   }
   const UniqueFd group = m_.tree.make_group(app.id, number);
   request.cgroup_fd = group.get();
@@ -181,7 +203,8 @@ Status Executor::hand_over(Instance& app, keeper::SpawnRequest& request) {
     adopt_log(app, number, logs::Channel::err, std::move(err->read));
   }
   workers_.joined(app, number);
-  if (channel) adopt_channel(app, number, std::move(channel));
+  if (channel.ours) adopt_channel(app, number, std::move(channel.ours));
+  heartbeats_.joined(app, number, std::move(heartbeat.ours));
   if (notify) adopt_notify(app, number, std::move(notify));
   return {};
 }
@@ -207,6 +230,7 @@ void Executor::adopt_notify(Instance& app, uint32_t spawn, UniqueFd socket) {
       m_.loop, std::move(socket), uid,
       [this, id = app.id, spawn](std::string_view key, std::string_view value) {
         if (key == "READY" && value == "1") workers_.said_ready(id, spawn);
+        if (key == "WATCHDOG" && value == "1") heartbeats_.watchdog_ping(id, spawn);
       });
 }
 
@@ -240,6 +264,7 @@ void Executor::process_ended(Instance& app, uint32_t spawn) {
   }
   m_.keeper.drop(keep_name("in", id, spawn));
   m_.keeper.drop(keep_name("ipc", id, spawn));
+  m_.keeper.drop(keep_name("hb", id, spawn));
   m_.keeper.drop(keep_name("notify", id, spawn));
   m_.tree.release(id, spawn);
 }

@@ -13,6 +13,7 @@
 #include "core/logs/sink.h"
 #include "core/loop/loop.h"
 #include "core/model/home.h"
+#include "core/supervisor/heartbeats.h"
 #include "core/supervisor/instance.h"
 #include "core/supervisor/spawn_plan.h"
 #include "core/supervisor/workers.h"
@@ -34,7 +35,7 @@ class Executor {
  public:
   using Feed = std::function<void(uint32_t id, const lifecycle::Event& event)>;
   using Find = std::function<Instance*(uint32_t id)>;
-  Executor(Mechanisms mechanisms, Workers& workers, Feed feed, Find find);
+  Executor(Mechanisms mechanisms, Workers& workers, Heartbeats& heartbeats, Feed feed, Find find);
 
   void run(Instance& app, const lifecycle::Action& action);
   void signal(Instance& app, uint32_t spawn, int number);
@@ -56,6 +57,7 @@ class Executor {
   tree::Member member(Instance& app, uint32_t spawn) const;
   Mechanisms m_;
   Workers& workers_;
+  Heartbeats& heartbeats_;
   Feed feed_;
   Find find_;
   int big_pipes_ = 0;

@@ -35,6 +35,7 @@ struct Side {
   int64_t spawned_wall = 0;
   bool reported = false;  // a worker's first frame came
   bool ready = false;     // it said so
+  bool answers = false;   // it said that it answers pings
   // With `listen` each seat has two sockets, and a successor gets the one that its predecessor has not: so the
   // old process can be left without new connections while it finishes.
   bool second = false;

@@ -21,7 +21,7 @@ using lifecycle::Timer;
 using Role = lifecycle::Other::Role;
 
 struct Kept {
-  std::string kind;  // "out" "err" "in" "ipc" "notify"
+  std::string kind;  // "out" "err" "in" "ipc" "notify" "hb"
   uint32_t id = 0, spawn = 0;
 };
 
@@ -33,7 +33,7 @@ bool read_keep_name(const std::string& name, Kept& out) {
   out.id = static_cast<uint32_t>(std::strtoul(name.c_str() + slash + 1, nullptr, 10));
   out.spawn = static_cast<uint32_t>(std::strtoul(name.c_str() + dot + 1, nullptr, 10));
   return out.kind == "out" || out.kind == "err" || out.kind == "in" || out.kind == "ipc" ||
-         out.kind == "notify";
+         out.kind == "notify" || out.kind == "hb";
 }
 
 // Both daemons died: what they left alive is ended before its successor starts, so nothing runs twice
@@ -138,6 +138,8 @@ void Supervisor::recover(Left left) {
     app->exited_wall = slot.exited_wall;
     app->cause_text = slot.cause_text;
     app->cause_wall = slot.cause_wall;
+    app->main.answers = slot.answers;
+    app->other.answers = slot.other_answers;
   }
 
   // Descriptors and reports, in the keeper's order; what belongs to a process that is no more wanted is let
@@ -173,6 +175,8 @@ void Supervisor::recover(Left left) {
         executor_.adopt_channel(*app, kept.spawn, std::move(r.fd));
       } else if (kept.kind == "notify") {
         executor_.adopt_notify(*app, kept.spawn, std::move(r.fd));
+      } else if (kept.kind == "hb") {
+        heartbeats_.joined(*app, kept.spawn, std::move(r.fd));
       }
     }
   }

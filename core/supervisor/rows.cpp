@@ -113,6 +113,9 @@ Value row(Supervisor& supervisor, const Instance& app, Detail detail) {
   m.append("memory", usage.memory);
   m.append("user", user_of(app));
   m.append("script", spec.script);
+  if (Value health = supervisor.heartbeats().view(app, detail == Detail::full); !health.is_null())
+    m.append("health", std::move(health));
+  if (s.hangs > 0) m.append("hangs", s.hangs);
   if (app.canary > 0) m.append("canary", app.canary);
   if (spec.watch.boolean() || !spec.watch.list().empty()) m.append("watching", true);
   if (const uint64_t lost = supervisor.parts().logs.dropped(app.id); lost > 0) {

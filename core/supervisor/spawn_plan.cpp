@@ -8,17 +8,22 @@
 #include "core/cluster/node_preload.h"
 #include "core/config/config.h"
 #include "core/model/env.h"
+#include "core/supervisor/heartbeats.h"
 #include "core/supervisor/workers.h"
 
 namespace tend::supervisor {
 namespace {
+
+// The preload's lag timer costs the app a wake-up each time it fires.
+constexpr int64_t kDriftMillis = 40;
 
 // Names that belong to one process and must not leak from the caller into an app (settled 30).
 constexpr std::string_view kPrivate[] = {"NODE_CHANNEL_FD", "NODE_CHANNEL_SERIALIZATION_MODE",
                                          "NODE_UNIQUE_ID",  "LISTEN_FDS",
                                          "LISTEN_PID",      "LISTEN_FDNAMES",
                                          "NOTIFY_SOCKET",   "WATCHDOG_USEC",
-                                         "WATCHDOG_PID",    "TEND_EPOCH"};
+                                         "WATCHDOG_PID",    "TEND_EPOCH",
+                                         "TEND_HEARTBEAT",  "TEND_DRAIN"};
 
 bool wanted(const AppSpec& spec, const std::string& name) {
   if (std::find(std::begin(kPrivate), std::end(kPrivate), name) != std::end(kPrivate)) return false;
@@ -68,7 +73,14 @@ std::string with_descriptors(std::string arg, std::size_t sockets) {
 // One that has no access to the daemon's home.
 bool is_another_user(const Identity& who) { return who.uid >= 0 && static_cast<uid_t>(who.uid) != geteuid(); }
 
+// Programs that start the app: they must pass everything on, so they are left alone.
+constexpr std::string_view kStarters[] = {"npm",      "npx",        "yarn",      "pnpm",
+                                          "corepack", "npm-cli.js", "npx-cli.js"};
+
 bool drains(const AppSpec& spec) { return speaks_node_channel(spec) && reloads_without_gap(spec); }
+
+// The preload is loaded for what it has to do.
+bool preloads(const AppSpec& spec) { return drains(spec) || answers_by_preload(spec); }
 
 // For the preload: how long idle connections are left open, and when what does not end by itself is closed:
 // before the stop signal comes.
@@ -87,6 +99,18 @@ void add_preload(const PlanInput& in, std::vector<std::string>& argv) {
   } else if (cluster::write_preload(in.home.preload())) {
     argv.insert(argv.end(), {"-r", in.home.preload()});
   }
+}
+
+// For who answers pings: the descriptor; for the preload also the period of its lag timer, how often it
+// reports, and whether its inspector may be opened by SIGUSR1.
+std::string heartbeat_setting(const AppSpec& spec, std::size_t fd) {
+  std::string out = std::to_string(fd);
+  if (!answers_by_preload(spec)) return out;
+  const bool reports = spec.heartbeat_stats.n > 0;
+  const bool inspected = spec.autopsy == "auto" || spec.autopsy == "inspector";
+  out += ":" + std::to_string(reports ? kDriftMillis : 0) + ":" + std::to_string(spec.heartbeat_stats.n) +
+         (inspected ? ":1" : ":0");
+  return out;
 }
 
 void add_own(Env& env, const PlanInput& in) {
@@ -117,6 +141,10 @@ void add_own(Env& env, const PlanInput& in) {
     set_variable(env, "LISTEN_PID", "");  // the child's own, filled in by itself
     set_variable(env, "LISTEN_FDNAMES", socket_names(spec));
   }
+  if (has_heartbeat_channel(spec)) {
+    const std::size_t channel = speaks_node_channel(spec) ? 1 : 0;
+    set_variable(env, "TEND_HEARTBEAT", heartbeat_setting(spec, cluster::kFirstFd + sockets + channel));
+  }
   if (speaks_node_channel(spec)) {
     set_variable(env, "NODE_CHANNEL_FD", std::to_string(cluster::kFirstFd + sockets));
     set_variable(env, "NODE_CHANNEL_SERIALIZATION_MODE", "json");
@@ -131,17 +159,27 @@ void add_own(Env& env, const PlanInput& in) {
 }  // namespace
 
 PlanInput plan_input(const Home& home, const Instance& app) {
-  return {home,     app.id,       app.state.spawn, app.slot,     app.increment,
+  return {home,     app.id,       app.state.spawn, app.slot,      app.increment,
           app.spec, app.base_env, app.identity,    app.unique_id, !app.seat};
 }
 
 bool plan_reads_files(const AppSpec& spec) {
   const bool searched =
       !spec.interpreter.empty() && spec.interpreter != "none" && spec.interpreter.front() != '/';
-  return searched || !spec.env_file.empty() || drains(spec);
+  return searched || !spec.env_file.empty() || preloads(spec);
 }
 
 bool speaks_node_channel(const AppSpec& spec) { return base_name(spec.interpreter) == "node"; }
+
+bool answers_by_preload(const AppSpec& spec) {
+  if (!speaks_node_channel(spec) || spec.heartbeat == "off") return false;
+  const std::string_view script = base_name(spec.script);
+  if (std::find(std::begin(kStarters), std::end(kStarters), script) != std::end(kStarters)) return false;
+  // A breakpoint looks like a hang.
+  return spec.heartbeat == "on" ||
+         std::none_of(spec.node_args.begin(), spec.node_args.end(),
+                      [](const std::string& arg) { return arg.starts_with("--inspect"); });
+}
 
 bool passes_sockets(const AppSpec& spec) { return !spec.listen.empty() && !is_worker(spec); }
 
@@ -186,7 +224,7 @@ Result<keeper::SpawnRequest> plan(const PlanInput& in) {
     if (!program) return tl::unexpected(program.error());
     r.path = *program;
     r.argv.push_back(spec.interpreter);
-    if (drains(spec)) add_preload(in, r.argv);
+    if (preloads(spec)) add_preload(in, r.argv);
     r.argv.insert(r.argv.end(), spec.node_args.begin(), spec.node_args.end());
     r.argv.push_back(spec.script);
   }

@@ -23,7 +23,10 @@ struct PlanInput {
 PlanInput plan_input(const Home& home, const Instance& app);
 // Whether the process gets Node's channel (settled 30).
 bool speaks_node_channel(const AppSpec& spec);
-// Whether the sockets of the option `listen` are passed as descriptors from 3 on; a worker asks for them instead.
+// Whether tend's preload answers pings in it (protocols.md 7.1); not where a debugger is expected.
+bool answers_by_preload(const AppSpec& spec);
+// Whether the sockets of the option `listen` are passed as descriptors from 3 on; a worker asks for them
+// instead.
 bool passes_sockets(const AppSpec& spec);
 // Whether plan() has to look at the disk (PATH, env_file); if not it may run on the loop.
 bool plan_reads_files(const AppSpec& spec);

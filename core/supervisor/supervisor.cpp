@@ -6,7 +6,6 @@
 #include <optional>
 
 #include "core/base/match.h"
-#include "core/lifecycle/cron.h"
 #include "core/loop/work.h"
 #include "core/model/env.h"
 #include "core/supervisor/policy.h"
@@ -16,9 +15,6 @@ namespace tend::supervisor {
 namespace {
 
 using lifecycle::Phase;
-
-constexpr Millis kMemoryPeriod{1000};
-constexpr Millis kCronLook{60000};  // the wall clock may be set meanwhile
 
 // The process `spawn` is over, and as much of its tree as is waited for.
 bool process_over(const lifecycle::Event& event, uint32_t spawn, bool lived,
@@ -50,9 +46,11 @@ Supervisor::Supervisor(Mechanisms mechanisms, journal::Journal& journal, journal
       rollouts_(*this),
       canaries_(*this),
       workers_(m_.loop, m_.log, m_.keeper, workers_owner()),
+      heartbeats_(m_.loop, m_.clock, heartbeats_owner()),
       executor_(
-          m_, workers_, [this](uint32_t id, const lifecycle::Event& e) { feed(id, e); },
+          m_, workers_, heartbeats_, [this](uint32_t id, const lifecycle::Event& e) { feed(id, e); },
           [this](uint32_t id) { return find(id); }),
+      hangs_(*this),
       memory_timer_(m_.loop, [this] { watch_memory(); }) {}
 
 Instance* Supervisor::find(uint32_t id) {
@@ -167,6 +165,13 @@ void Supervisor::remove(Instance& app, const Asked& asked, bool drain) {
   stop(app, asked, drain);
 }
 
+void Supervisor::condemn(Instance& app, uint32_t spawn, lifecycle::Cause cause, int signal,
+                         const Asked& asked) {
+  app.cause_text = asked.text;
+  app.cause_wall = m_.clock.wall().n;
+  feed(app.id, lifecycle::Condemn{spawn, cause, signal});
+}
+
 void Supervisor::reset(Instance& app) { feed(app.id, lifecycle::Reset{}); }
 
 void Supervisor::write_soon(journal::Record record) {
@@ -218,6 +223,7 @@ void Supervisor::handle(uint32_t id, const lifecycle::Event& event) {
                     after.phase != Phase::online && after.phase != Phase::stopping;
   Instance* const taking_over = died ? workers_.replace_by_spare(app) : nullptr;
   if (over) workers_.ended(app, *over);
+  if (over) heartbeats_.ended(app.id, *over);
   for (uint8_t i = 0; i < t.count; ++i) {
     executor_.run(app, t.actions[i]);
     if (std::holds_alternative<lifecycle::Stuck>(t.actions[i])) waiters_.stuck(app);
@@ -231,6 +237,15 @@ void Supervisor::handle(uint32_t id, const lifecycle::Event& event) {
   if (!name.empty()) bus_.publish(name, app, before.phase, wall);
   if (taking_over != nullptr) bus_.publish("takeover", *taking_over, Phase::online, wall);
   if (app.deleting && !lifecycle::alive(after.phase)) erase(app);
+}
+
+Heartbeats::Owner Supervisor::heartbeats_owner() {
+  return {
+      [this](uint32_t id) { return find(id); }, [this](const Instance& app) { note(app); },
+      [this](const Instance& app, std::string_view event, const std::string& words) {
+        bus_.publish(event, app, app.state.phase, m_.clock.wall().n, words);
+      },
+      [this](Instance& app, uint32_t spawn, const Heartbeats::Hang& hang) { hangs_.hung(app, spawn, hang); }};
 }
 
 // Which process is the main one is the machine's choice: what belongs to each goes with it.
@@ -291,48 +306,11 @@ void Supervisor::note(const Instance& app) {
   slot.exited_wall = app.exited_wall;
   slot.dropped_log_bytes = m_.logs.dropped(app.id);
   slot.cause_wall = app.cause_wall;
+  slot.answers = app.main.answers;
+  slot.other_answers = app.other.answers;
   const std::size_t n = std::min(app.cause_text.size(), sizeof slot.cause_text - 1);
   app.cause_text.copy(slot.cause_text, n);
   slots_.put(slot);
-}
-
-void Supervisor::arm_cron(Instance& app) {
-  app.cron.reset();
-  if (app.spec->cron_restart.empty() || app.spec->cron_restart == "0") return;
-  const auto pattern = parse_cron(app.spec->cron_restart);
-  if (!pattern) return;  // refused before it came here
-  const int64_t now = m_.clock.wall().n;
-  const auto due = lifecycle::next_due(*pattern, now / 1000);
-  if (!due) return;
-  app.cron = std::make_unique<loop::Timer>(m_.loop, [this, id = app.id, at = *due * 1000] {
-    Instance* again = find(id);
-    if (again == nullptr) return;
-    if (m_.clock.wall().n >= at)
-      restart(*again, lifecycle::Cause::cron, {"cron " + again->spec->cron_restart});
-    m_.loop.defer([this, id] {  // not from the timer that arming replaces
-      if (Instance* still = find(id)) arm_cron(*still);
-    });
-  });
-  app.cron->start(std::min(Millis{*due * 1000 - now}, kCronLook));
-}
-
-void Supervisor::watch_memory() {
-  memory_watched_ = false;
-  for (const auto& [id, app] : table_) {
-    const int64_t limit = app->spec->max_memory_restart.n;
-    if (limit <= 0) continue;
-    memory_watched_ = true;
-    if (app->state.phase != Phase::online) continue;
-    const int64_t memory = proc_.look(app->main.pid, m_.clock.now()).memory;
-    if (memory <= limit) continue;
-    m_.log.warn("App [" + app->spec->name + ":" + std::to_string(id) +
-                "] restarted because it exceeds max_memory_restart (current_memory=" +
-                std::to_string(memory) + " max_memory_limit=" + std::to_string(limit) + " [octets])");
-    restart(*app, lifecycle::Cause::memory,
-            {"memory " + std::to_string(memory) + " > " + std::to_string(limit)});
-  }
-  // No option asks for it: no wake-up.
-  memory_watched_ ? memory_timer_.start(kMemoryPeriod) : memory_timer_.stop();
 }
 
 void Supervisor::on_report(keeper::Report r) {

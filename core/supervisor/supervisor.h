@@ -16,6 +16,8 @@
 #include "core/supervisor/canaries.h"
 #include "core/supervisor/event_bus.h"
 #include "core/supervisor/executor.h"
+#include "core/supervisor/hangs.h"
+#include "core/supervisor/heartbeats.h"
 #include "core/supervisor/instance.h"
 #include "core/supervisor/rollouts.h"
 #include "core/supervisor/waiters.h"
@@ -50,6 +52,7 @@ class Supervisor {
   Rollouts& rollouts() { return rollouts_; }
   Canaries& canaries() { return canaries_; }
   Workers& workers() { return workers_; }
+  Heartbeats& heartbeats() { return heartbeats_; }
   const Mechanisms& parts() const { return m_; }
   bool durable() const { return journal_.durable(); }
 
@@ -67,6 +70,8 @@ class Supervisor {
   void reload(Instance& app, const Asked& asked);
   void remove(Instance& app, const Asked& asked, bool drain = false);  // stops it first
   void reset(Instance& app);
+  // It is not well: process `spawn` gets the signal at once, and SIGKILL if that does not end it.
+  void condemn(Instance& app, uint32_t spawn, lifecycle::Cause cause, int signal, const Asked& asked);
   void flush(std::function<void(bool durable)> done);
   void feed(uint32_t id, const lifecycle::Event& event);
 
@@ -87,6 +92,7 @@ class Supervisor {
   void place_sides(Instance& app, const lifecycle::State& before);
   void release_sockets(const Instance& app);
   Workers::Owner workers_owner();
+  Heartbeats::Owner heartbeats_owner();
   void note(const Instance& app);
   Value body(const Instance& app) const;
   void note_wish(const Instance& app);
@@ -107,7 +113,9 @@ class Supervisor {
   Rollouts rollouts_;
   Canaries canaries_;
   Workers workers_;
+  Heartbeats heartbeats_;
   Executor executor_;
+  Hangs hangs_;
   metrics::ProcTable proc_;
   Table table_;
   std::map<uint32_t, std::weak_ptr<const BaseEnv>> envs_;

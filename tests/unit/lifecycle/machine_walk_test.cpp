@@ -61,7 +61,7 @@ struct World : RandomWorld {
       case Phase::errored:
         return live.empty();
       case Phase::online:
-        return live.count(s.spawn) == 1;
+        return live.count(s.spawn) == 1 && (s.condemned == Cause::none || timers.count(Timer::kill) == 1);
       case Phase::waiting:
         return timers.count(Timer::restart) == 1 && s.due.n >= 0;
       case Phase::launching:
@@ -95,7 +95,7 @@ Policy any_policy(World& w) {
 
 Event any_event(World& w) {
   const uint32_t spawn = w.driver.state.spawn;
-  switch (w.below(8)) {
+  switch (w.below(9)) {
     case 0:
     case 1:
       return Start{};
@@ -110,6 +110,8 @@ Event any_event(World& w) {
       return Fired{spawn - 1, static_cast<Timer>(w.below(kTimerKinds))};
     case 6:
       return Fired{spawn, w.chance(50) ? Timer::stable : Timer::restart};
+    case 7:
+      return Condemn{spawn, Cause::heartbeat, w.chance(50) ? SIGKILL : SIGABRT};
     default:
       return TreeGone{spawn - 1};
   }
