@@ -45,6 +45,7 @@ std::string when(const Value& v) { return v.integer() > 0 ? iso_text(Millis{v.in
 void add_health(Box& box, const Value& row) {
   const Value& health = row.at("health");
   box.add_if("health", health.at("word").text());
+  box.add_if("last probe", health.at("probe").text());
   if (const int64_t lag = health.at("lag_us").integer(); lag > 0)
     box.add("event loop lag", lag < 1000 ? std::to_string(lag) + "us" : show(Millis{lag / 1000}));
   if (health.map().find("heap") != nullptr) {

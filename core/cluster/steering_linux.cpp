@@ -13,6 +13,8 @@ namespace {
 constexpr int kAttachReuseportCbpf = 51;  // SO_ATTACH_REUSEPORT_CBPF
 constexpr std::size_t kMaxMembers = 128;
 
+constexpr uint32_t kProbeNetwork = 0x7f54;  // 127.84.0.0/16
+
 using Program = std::vector<sock_filter>;
 
 void op(Program& p, unsigned code, uint32_t k, unsigned yes = 0, unsigned no = 0) {
@@ -31,6 +33,22 @@ void pick(Program& p, std::span<const uint32_t> members) {
 
 void load_network(Program& p, uint32_t offset, unsigned size) {
   op(p, BPF_LD | BPF_ABS | size, static_cast<uint32_t>(SKF_NET_OFF) + offset);
+}
+
+// Who comes from 127.84.x.y has asked for the socket x * 256 + y: a probe of one process behind a shared
+// port.
+void by_source(Program& p, uint32_t slots) {
+  load_network(p, 0, BPF_B);
+  op(p, BPF_ALU | BPF_RSH | BPF_K, 4);
+  op(p, BPF_JMP | BPF_JEQ | BPF_K, 4, 0, 8);
+  load_network(p, 12, BPF_W);
+  op(p, BPF_ST, 2);
+  op(p, BPF_ALU | BPF_RSH | BPF_K, 16);
+  op(p, BPF_JMP | BPF_JEQ | BPF_K, kProbeNetwork, 0, 4);
+  op(p, BPF_LD | BPF_MEM, 2);
+  op(p, BPF_ALU | BPF_AND | BPF_K, 0xffff);
+  op(p, BPF_JMP | BPF_JGE | BPF_K, slots, 1, 0);
+  op(p, BPF_RET | BPF_A, 0);
 }
 
 // A: a hash of the peer's address, mixed so that neighbours spread. The program sees the packet, so a dual
@@ -90,6 +108,7 @@ Status steer(int any_member, Spread spread, std::span<const uint32_t> members, u
              std::optional<Share> share) {
   if (members.empty() || members.size() > kMaxMembers) return fail("steer: found no members", EINVAL);
   Program p;
+  by_source(p, slots);
   if (spread == Spread::by_peer) {
     by_peer(p, members, std::max(slots, members.back() + 1), share);
   } else {
@@ -101,6 +120,10 @@ Status steer(int any_member, Spread spread, std::span<const uint32_t> members, u
   if (::setsockopt(any_member, SOL_SOCKET, kAttachReuseportCbpf, &program, sizeof program) != 0)
     return fail_errno("steer connections");
   return {};
+}
+
+std::string address_for(uint32_t slot) {
+  return "127.84." + std::to_string(slot >> 8 & 0xff) + "." + std::to_string(slot & 0xff);
 }
 
 }  // namespace tend::cluster

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 
 #include "core/base/result.h"
 
@@ -26,5 +27,9 @@ struct Share {
 // Error: the kernel refuses. What is queued on a socket stays there.
 Status steer(int any_member, Spread spread, std::span<const uint32_t> members, uint32_t slots,
              std::optional<Share> share = std::nullopt);
+
+// The loopback address whose connections reach exactly that socket of a steered group, member or not: so one
+// process behind a shared port can be asked.
+std::string address_for(uint32_t slot);
 
 }  // namespace tend::cluster

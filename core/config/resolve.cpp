@@ -6,6 +6,7 @@
 #include "core/config/parts.h"
 #include "core/model/address.h"
 #include "core/model/options.h"
+#include "core/model/probe_target.h"
 
 namespace tend::config {
 namespace {
@@ -125,6 +126,13 @@ tl::expected<void, Problem> check_sockets(const AppSpec& spec, const Context& co
   return {};
 }
 
+tl::expected<void, Problem> check_probe(const AppSpec& spec) {
+  if (spec.probe.empty()) return {};
+  if (auto target = parse_probe(spec.probe); !target) return refuse(target.error().message, "");
+  if (auto status = parse_probe_status(spec.probe_status); !status) return refuse(status.error().message, "");
+  return {};
+}
+
 // Python writes to a pipe only when its buffer is full, which hides its logs.
 void unbuffer_python(AppSpec& spec) {
   if (spec.interpreter.find("python") == std::string::npos) return;
@@ -158,6 +166,7 @@ tl::expected<void, Problem> resolve(AppSpec& spec, const Context& context) {
   unbuffer_python(spec);
   resolve_mode(spec, context);
   if (auto sound = check_sockets(spec, context); !sound) return sound;
+  if (auto sound = check_probe(spec); !sound) return sound;
   resolve_paths(spec, context);
   if (spec.time && spec.log_date_format.empty()) {
     spec.log_date_format = kIsoDate;

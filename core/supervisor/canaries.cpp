@@ -8,6 +8,10 @@ namespace tend::supervisor {
 
 using lifecycle::Phase;
 
+namespace {
+constexpr Millis kNoticeableLag{20};  // below it the double is noise
+}
+
 Canaries::Canaries(Supervisor& supervisor) : supervisor_(supervisor) {
   subscription_ = supervisor.bus().subscribe([this](const Record& r) { look_at(r); });
 }
@@ -82,6 +86,23 @@ void Canaries::look_at(const Record& r) {
 
 void Canaries::stalled(const Instance& app) {
   if (app.canary > 0 && !app.deleting) fail_trial(app.id, "does not accept connections");
+}
+
+void Canaries::answered(const Instance& app) {
+  if (app.canary == 0 || app.deleting) return;
+  const auto lag = supervisor_.heartbeats().mean_lag(app);
+  if (!lag || *lag < kNoticeableLag) return;
+  Millis sum{0};
+  int64_t known = 0;
+  for (const Instance* other : supervisor_.group(*app.spec)) {
+    const auto theirs = other == &app ? std::nullopt : supervisor_.heartbeats().mean_lag(*other);
+    if (!theirs) continue;
+    sum = sum + *theirs;
+    ++known;
+  }
+  if (known == 0 || *lag < Millis{sum.n * 2 / known}) return;
+  fail_trial(app.id, "its event loop lags by " + show(*lag) + ", that of the others by " +
+                         show(Millis{sum.n / known}));
 }
 
 // Later: observers may not publish, and a removal does.

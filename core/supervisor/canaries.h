@@ -24,14 +24,16 @@ class Canaries {
   explicit Canaries(Supervisor& supervisor);
   // Starts one beside `present`, the instances of one app. env null: theirs. Error: why there can be none.
   Result<Instance*> add(const std::vector<Instance*>& present, std::shared_ptr<const AppSpec> spec,
-                   std::shared_ptr<const BaseEnv> env, int64_t percent, const Asked& asked);
+                        std::shared_ptr<const BaseEnv> env, int64_t percent, const Asked& asked);
   // The app's one; null: there is none.
   Instance* of(const AppSpec& spec) const;
-  // The others are replaced by processes with the settings and the environment of `canary`, then it goes. When
-  // one of them fails, it stays.
+  // The others are replaced by processes with the settings and the environment of `canary`, then it goes.
+  // When one of them fails, it stays.
   void promote(Instance& canary, std::size_t parallel, const Asked& asked, Done done);
   // It leaves connections waiting while others accept: no version to be kept.
   void stalled(const Instance& app);
+  // It answered a ping: when its event loop lags twice as much as the others', it is no version to be kept.
+  void answered(const Instance& app);
 
  private:
   void fail_trial(uint32_t id, const std::string& why);

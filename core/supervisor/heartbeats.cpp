@@ -17,6 +17,7 @@ using lifecycle::Marker;
 
 constexpr Millis kTimely{10};         // a timer that fires so late is not worth a mention
 constexpr uint32_t kGoodInARow = 10;  // before it is told that one is no more late: no line for each swing
+constexpr uint32_t kMeanOver = 8, kEnoughSamples = 10;
 constexpr std::string_view kMarkerWords[] = {"healthy", "late", "out_of_order", "stale", "corrupt"};
 
 uint64_t monotonic_ns() {
@@ -52,6 +53,8 @@ struct Heartbeats::Patient {
   uint32_t lag_us = 0;  // its event loop's, the worst since the pong before
   uint64_t heap = 0;
   uint32_t handles = 0;
+  double mean_lag_ms = 0;  // moving, over some eight answers
+  uint32_t samples = 0;
   Millis due{0};
 
   bool asked() const { return !excused && (required || answers || watchdog); }
@@ -173,7 +176,10 @@ void Heartbeats::signed_of(Patient& p, const Instance& app, Millis lag) {
   const Health before = p.pulse.health;
   lifecycle::sign(p.pulse, lag, p.policy);
   p.good = p.pulse.health == Health::ok ? p.good + 1 : 0;
+  const double sample = std::max(static_cast<double>(lag.n), p.lag_us / 1000.0);
+  p.mean_lag_ms += (sample - p.mean_lag_ms) / std::min(++p.samples, kMeanOver);
   told(p, app, before);
+  owner_.answered(app);
 }
 
 void Heartbeats::watchdog_ping(uint32_t id, uint32_t spawn) {
@@ -301,11 +307,10 @@ void Heartbeats::condemn(Patient& p, Instance& app, const std::string& words) {
   owner_.hung(app, p.key.second, hang);
 }
 
-bool Heartbeats::lag_of(const Instance& app, Millis& lag) const {
+std::optional<Millis> Heartbeats::mean_lag(const Instance& app) const {
   const auto it = patients_.find({app.id, app.state.spawn});
-  if (it == patients_.end() || !it->second->pulse.answered) return false;
-  lag = std::max(it->second->pulse.lag, Millis{it->second->lag_us / 1000});
-  return true;
+  if (it == patients_.end() || it->second->samples < kEnoughSamples) return std::nullopt;
+  return Millis{static_cast<int64_t>(it->second->mean_lag_ms)};
 }
 
 Value Heartbeats::view(const Instance& app, bool full) const {

@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -37,6 +38,7 @@ class Heartbeats {
     std::function<void(const Instance&)> noted;  // that a process answers: for a successor of this one
     std::function<void(const Instance&, std::string_view event, const std::string& words)> tell;
     std::function<void(Instance&, uint32_t spawn, const Hang&)> hung;  // once for each hang
+    std::function<void(const Instance&)> answered;
   };
   Heartbeats(loop::Loop& loop, const Clock& clock, Owner owner);
 
@@ -54,8 +56,8 @@ class Heartbeats {
   // For listings: the word of the column, and with `full` lag, heap, handles and the packets seen. Null:
   // nothing is known.
   Value view(const Instance& app, bool full) const;
-  // The lag of the instance's process, and whether one is known.
-  bool lag_of(const Instance& app, Millis& lag) const;
+  // The mean lag of its event loop over the last answers; none before there are enough of them.
+  std::optional<Millis> mean_lag(const Instance& app) const;
 
  private:
   using Key = std::pair<uint32_t, uint32_t>;  // id, spawn

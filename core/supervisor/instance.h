@@ -35,9 +35,10 @@ struct Side {
   int64_t spawned_wall = 0;
   bool reported = false;  // a worker's first frame came
   bool ready = false;     // it said so
+  bool probed = false;    // its probe was answered
   bool answers = false;   // it said that it answers pings
-  // With `listen` each seat has two sockets, and a successor gets the one that its predecessor has not: so the
-  // old process can be left without new connections while it finishes.
+  // With `listen` each seat has two sockets, and a successor gets the one that its predecessor has not: so
+  // the old process can be left without new connections while it finishes.
   bool second = false;
   std::unique_ptr<ipc::NodeChannel> channel;
   std::unique_ptr<ipc::NotifySocket> notify;  // with wait_ready
@@ -60,7 +61,7 @@ struct Instance {
 
   lifecycle::State state;
   lifecycle::Policy policy;
-  Side main, other;  // other: as state.other says
+  Side main, other;                                            // other: as state.other says
   int64_t created_wall = -1, exited_wall = 0, cause_wall = 0;  // ms since the epoch
   std::string cause_text;
   std::string error;      // why the last spawn failed; empty: it did not

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "core/base/text.h"
+#include "core/supervisor/probes.h"
 #include "core/supervisor/workers.h"
 
 namespace tend::supervisor {
@@ -14,7 +15,7 @@ lifecycle::Policy policy_of(const AppSpec& spec, bool canary) {
   lifecycle::Policy p;
   p.autorestart = spec.autorestart && !canary;
   p.treekill = spec.treekill;
-  p.wait_ready = spec.wait_ready;
+  p.wait_ready = spec.wait_ready || ready_by_probe(spec);
   p.await_online = is_worker(spec);
   p.drain = spec.drain_timeout;
   p.ready_timeout_is_online = spec.ready_timeout == "online";

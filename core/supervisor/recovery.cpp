@@ -187,6 +187,7 @@ void Supervisor::recover(Left left) {
     lifecycle::State& s = app.state;
     if (s.other.role != Role::none) workers_.adopt(app, s.other.spawn);  // first: the other is measured by it
     if (lifecycle::alive(s.phase)) workers_.adopt(app, s.spawn);
+    if (lifecycle::alive(s.phase) && s.executed) probes_.joined(app, s.spawn);
     arm_cron(app);
     if (placed.count(id) == 0) {
       note(app);

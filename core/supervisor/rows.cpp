@@ -13,8 +13,8 @@
 namespace tend::supervisor {
 namespace {
 
-constexpr std::string_view kCauses[] = {"none",      "user",         "crash",      "exited",
-                                        "memory",    "cron",         "watch",      "heartbeat",
+constexpr std::string_view kCauses[] = {"none",      "user",         "crash",       "exited",
+                                        "memory",    "cron",         "watch",       "heartbeat",
                                         "not_ready", "spawn_failed", "keeper_lost", "probe"};
 
 std::string cause_text(const Instance& app) {
@@ -87,6 +87,18 @@ void add_full(Map& m, const Instance& app) {
   if (!app.error.empty()) m.append("last_error", app.error);
 }
 
+// One word of two sources: the worse one.
+Value health_of(Supervisor& supervisor, const Instance& app, bool full) {
+  Value health = supervisor.heartbeats().view(app, full);
+  const Value probe = supervisor.probes().view(app);
+  if (probe.is_null()) return health;
+  Map m = health.map();
+  const std::string& word = m["word"].text();
+  if (word.empty() || word == "ok") m.set("word", probe.at("word").text());
+  if (full) m.set("probe", probe.at("text").text());
+  return m;
+}
+
 }  // namespace
 
 Value row(Supervisor& supervisor, const Instance& app, Detail detail) {
@@ -100,7 +112,7 @@ Value row(Supervisor& supervisor, const Instance& app, Detail detail) {
   m.append("pid", lifecycle::alive(s.phase) ? app.main.pid : 0);
   m.append("status", status_word(app));
   if (detail == Detail::brief) {
-    m.append("patience", (spec.kill_timeout + (spec.wait_ready ? spec.listen_timeout : Millis{})).n);
+    m.append("patience", (spec.kill_timeout + (app.policy.wait_ready ? spec.listen_timeout : Millis{})).n);
     if (reloads_without_gap(spec)) m.append("reload_patience", replacing_takes(spec).n);
     return m;
   }
@@ -113,7 +125,7 @@ Value row(Supervisor& supervisor, const Instance& app, Detail detail) {
   m.append("memory", usage.memory);
   m.append("user", user_of(app));
   m.append("script", spec.script);
-  if (Value health = supervisor.heartbeats().view(app, detail == Detail::full); !health.is_null())
+  if (Value health = health_of(supervisor, app, detail == Detail::full); !health.is_null())
     m.append("health", std::move(health));
   if (s.hangs > 0) m.append("hangs", s.hangs);
   if (app.canary > 0) m.append("canary", app.canary);

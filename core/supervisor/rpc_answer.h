@@ -22,8 +22,8 @@ struct Picked {
 // By the parameters `targets` and `cwd`.
 Picked pick(Supervisor& supervisor, const Value& params);
 
-// The instances of the one app that the targets mean, without those being deleted. Error: none, or several apps;
-// `verb` begins its text.
+// The instances of the one app that the targets mean, without those being deleted. Error: none, or several
+// apps; `verb` begins its text.
 Result<std::vector<Instance*>> one_app(Supervisor& supervisor, const Value& params, const std::string& verb);
 
 // `spec` with options by key laid over it. Error: the first wrong one.

@@ -5,9 +5,10 @@
 #include <algorithm>
 
 #include "core/base/text.h"
-#include "core/cluster/node_preload.h"
+
 #include "core/config/config.h"
 #include "core/model/env.h"
+#include "core/preload/node_preload.h"
 #include "core/supervisor/heartbeats.h"
 #include "core/supervisor/workers.h"
 
@@ -95,8 +96,8 @@ std::string drain_setting(const AppSpec& spec, bool spare) {
 // An app runs without it too, and loses a request now and then when it is replaced.
 void add_preload(const PlanInput& in, std::vector<std::string>& argv) {
   if (is_another_user(in.identity)) {
-    argv.push_back(cluster::preload_argument());
-  } else if (cluster::write_preload(in.home.preload())) {
+    argv.push_back(preload::preload_argument());
+  } else if (preload::write_preload(in.home.preload())) {
     argv.insert(argv.end(), {"-r", in.home.preload()});
   }
 }

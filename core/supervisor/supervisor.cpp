@@ -51,6 +51,7 @@ Supervisor::Supervisor(Mechanisms mechanisms, journal::Journal& journal, journal
           m_, workers_, heartbeats_, [this](uint32_t id, const lifecycle::Event& e) { feed(id, e); },
           [this](uint32_t id) { return find(id); }),
       hangs_(*this),
+      probes_(*this),
       memory_timer_(m_.loop, [this] { watch_memory(); }) {}
 
 Instance* Supervisor::find(uint32_t id) {
@@ -165,6 +166,10 @@ void Supervisor::remove(Instance& app, const Asked& asked, bool drain) {
   stop(app, asked, drain);
 }
 
+void Supervisor::tell(const Instance& app, std::string_view event, std::string_view words) {
+  bus_.publish(event, app, app.state.phase, m_.clock.wall().n, words);
+}
+
 void Supervisor::condemn(Instance& app, uint32_t spawn, lifecycle::Cause cause, int signal,
                          const Asked& asked) {
   app.cause_text = asked.text;
@@ -224,6 +229,8 @@ void Supervisor::handle(uint32_t id, const lifecycle::Event& event) {
   Instance* const taking_over = died ? workers_.replace_by_spare(app) : nullptr;
   if (over) workers_.ended(app, *over);
   if (over) heartbeats_.ended(app.id, *over);
+  if (over) probes_.ended(app.id, *over);
+  if (after.executed && !before.executed) probes_.joined(app, after.spawn);
   for (uint8_t i = 0; i < t.count; ++i) {
     executor_.run(app, t.actions[i]);
     if (std::holds_alternative<lifecycle::Stuck>(t.actions[i])) waiters_.stuck(app);
@@ -243,9 +250,10 @@ Heartbeats::Owner Supervisor::heartbeats_owner() {
   return {
       [this](uint32_t id) { return find(id); }, [this](const Instance& app) { note(app); },
       [this](const Instance& app, std::string_view event, const std::string& words) {
-        bus_.publish(event, app, app.state.phase, m_.clock.wall().n, words);
+        tell(app, event, words);
       },
-      [this](Instance& app, uint32_t spawn, const Heartbeats::Hang& hang) { hangs_.hung(app, spawn, hang); }};
+      [this](Instance& app, uint32_t spawn, const Heartbeats::Hang& hang) { hangs_.hung(app, spawn, hang); },
+      [this](const Instance& app) { canaries_.answered(app); }};
 }
 
 // Which process is the main one is the machine's choice: what belongs to each goes with it.

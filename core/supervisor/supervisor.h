@@ -19,6 +19,7 @@
 #include "core/supervisor/hangs.h"
 #include "core/supervisor/heartbeats.h"
 #include "core/supervisor/instance.h"
+#include "core/supervisor/probes.h"
 #include "core/supervisor/rollouts.h"
 #include "core/supervisor/waiters.h"
 #include "core/supervisor/workers.h"
@@ -53,6 +54,7 @@ class Supervisor {
   Canaries& canaries() { return canaries_; }
   Workers& workers() { return workers_; }
   Heartbeats& heartbeats() { return heartbeats_; }
+  Probes& probes() { return probes_; }
   const Mechanisms& parts() const { return m_; }
   bool durable() const { return journal_.durable(); }
 
@@ -70,6 +72,8 @@ class Supervisor {
   void reload(Instance& app, const Asked& asked);
   void remove(Instance& app, const Asked& asked, bool drain = false);  // stops it first
   void reset(Instance& app);
+  // Publishes what is no step of the machine.
+  void tell(const Instance& app, std::string_view event, std::string_view words);
   // It is not well: process `spawn` gets the signal at once, and SIGKILL if that does not end it.
   void condemn(Instance& app, uint32_t spawn, lifecycle::Cause cause, int signal, const Asked& asked);
   void flush(std::function<void(bool durable)> done);
@@ -116,6 +120,7 @@ class Supervisor {
   Heartbeats heartbeats_;
   Executor executor_;
   Hangs hangs_;
+  Probes probes_;
   metrics::ProcTable proc_;
   Table table_;
   std::map<uint32_t, std::weak_ptr<const BaseEnv>> envs_;

@@ -5,7 +5,9 @@
 
 #include "core/cluster/connections_linux.h"
 #include "core/cluster/sockets_linux.h"
+#include "core/cluster/steering_linux.h"
 #include "core/loop/work.h"
+#include "core/supervisor/probes.h"
 #include "core/supervisor/spawn_plan.h"
 
 namespace tend::supervisor {
@@ -167,6 +169,31 @@ void Workers::said_ready(uint32_t id, uint32_t spawn) {
   judge_ready(id, spawn);
 }
 
+void Workers::probed_ready(uint32_t id, uint32_t spawn) {
+  Instance* app = owner_.find(id);
+  Side* side = app == nullptr ? nullptr : side_of(*app, spawn);
+  if (side == nullptr) return;
+  side->probed = true;
+  judge_ready(id, spawn);
+}
+
+bool Workers::tell_apart(const Instance& app, uint32_t spawn, health::ProbeRequest& request) {
+  const AppSpec& spec = *app.spec;
+  request.source.clear();
+  const bool commanded = request.target.kind == ProbeTarget::Kind::exec;  // it knows its instance
+  if (commanded || !reloads_without_gap(spec)) return true;
+  const std::string& host = request.target.host;
+  const bool loopback = host == "localhost" || host.starts_with("127.");
+  for (const cluster::Server* server : primary_.servers().of(group_of(spec))) {
+    if (!loopback || !server->per_slot()) continue;
+    request.source = cluster::address_for(socket_slot(app, spawn));
+    break;
+  }
+  const bool alone = app.state.other.role == lifecycle::Other::Role::none && owner_.group(spec).size() == 1;
+  return alone || (!request.source.empty() &&
+                   !(is_worker(spec) && app.state.other.role != lifecycle::Other::Role::none));
+}
+
 // settled 23: the message if wait_ready; a successor also on all that its predecessor listens on.
 void Workers::judge_ready(uint32_t id, uint32_t spawn) {
   const Instance* app = owner_.find(id);
@@ -176,8 +203,11 @@ void Workers::judge_ready(uint32_t id, uint32_t spawn) {
   // A spare that waits in its listen() has nothing to be ready with.
   const bool loaded = !app->seat && !primary_.waiting({id, spawn}).empty();
   if (spec.wait_ready && !app->main.ready && !loaded) return;
-  if (!spec.wait_ready && !is_worker(spec)) return;  // Spawned says it
   const bool replaces = app->state.other.role == lifecycle::Other::Role::serving;
+  // A worker has its predecessor's socket: a probe would ask both. What it listens on says as much.
+  const bool probed = ready_by_probe(spec) && !loaded && !(replaces && is_worker(spec));
+  if (probed && !app->main.probed) return;
+  if (!spec.wait_ready && !probed && !is_worker(spec)) return;  // Spawned says it
   if (replaces && is_worker(spec) && !primary_.covers({id, spawn}, {id, app->state.other.spawn})) return;
   owner_.feed(id, lifecycle::Ready{spawn});
 }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/cluster/primary.h"
+#include "core/health/probe_wire.h"
 #include "core/keeper/client.h"
 #include "core/lifecycle/instance_machine.h"
 #include "core/supervisor/instance.h"
@@ -31,8 +32,8 @@ class Workers final : private cluster::Store {
     std::function<Instance*(uint32_t id)> find;
     std::function<std::vector<Instance*>(const AppSpec& spec)> group;  // the instances that share its sockets
     std::function<void(uint32_t server, Value body)> note;             // durably; null: forget
-    std::function<void(const Instance&, const Value& message)> said;  // none of Node's own or tend's
-    std::function<void(const Instance&)> stalled;  // it leaves connections waiting
+    std::function<void(const Instance&, const Value& message)> said;   // none of Node's own or tend's
+    std::function<void(const Instance&)> stalled;                      // it leaves connections waiting
     std::function<void(const Instance&)> changed;                      // its record is to be written again
     std::function<std::vector<int>(const Instance&, uint32_t spawn)> pids;  // the process and its descendants
   };
@@ -52,6 +53,10 @@ class Workers final : private cluster::Store {
   void message(uint32_t id, uint32_t spawn, const Value& message);
   // READY=1 on its NOTIFY_SOCKET, or the message ready.
   void said_ready(uint32_t id, uint32_t spawn);
+  // Its probe was answered often enough.
+  void probed_ready(uint32_t id, uint32_t spawn);
+  // Makes the request of a probe reach this process and no other of its app. False: that cannot be had.
+  bool tell_apart(const Instance& app, uint32_t spawn, health::ProbeRequest& request);
   void became_online(const Instance& app);
   // A user's message on the channel. False: there is none, or it cannot be written.
   bool say(Instance& app, uint32_t spawn, const Value& message);

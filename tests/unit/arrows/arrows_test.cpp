@@ -33,12 +33,13 @@ constexpr Room kRooms[] = {
     {"core/metrics", "core/base core/loop core/lifecycle ipc"},
     {"core/cluster", "core/base core/loop core/model"},
     {"core/journal", "core/base core/loop core/model core/lifecycle ipc"},
+    {"core/preload", "core/base"},
     {"core/health", "core/base core/loop core/model core/lifecycle ipc"},
     {"core/keeper", "core/base core/loop"},
     {"core/supervisor",
      "core/base core/loop ipc core/model core/config core/lifecycle core/logs core/tree core/metrics "
      "core/journal "
-     "core/cluster core/health core/keeper"},
+     "core/cluster core/health core/preload core/keeper"},
     {"cmd", "core/base core/model core/config ipc"},
 };
 

@@ -91,6 +91,20 @@ TEST_CASE("a share gets its part, and the others the rest evenly") {
   CHECK(reached);
 }
 
+TEST_CASE("who comes from a socket's own probe address reaches that socket, member or not") {
+  CHECK(address_for(0x102) == "127.84.1.2");
+  constexpr unsigned kProbes = 84u << 16;
+  const auto group = open_group(loopback(), kBacklog, 4);
+  REQUIRE(group);
+  const std::vector<uint32_t> members{0, 1};
+  for (const Spread how : {Spread::random, Spread::by_peer}) {
+    REQUIRE(steer(group->front().get(), how, members, 4));
+    for (unsigned slot = 0; slot < 4; ++slot) CHECK(spread(*group, 5, kProbes | slot)[slot] == 5);
+    const auto beyond = spread(*group, 20, kProbes | 4);
+    CHECK(beyond[0] + beyond[1] == 20);
+  }
+}
+
 TEST_CASE("sockets that are steered out get nothing new, and keep what they have") {
   auto group = open_group(loopback(), kBacklog, 4);
   REQUIRE(group);

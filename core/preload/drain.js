@@ -1,20 +1,12 @@
-'use strict';
-// Loaded by tend before a Node app (node -r): lets its servers finish what they have when they are closed.
-// Node itself resets keep-alive connections that are idle at that moment, and with them requests on their way, and
-// goes on promising keep-alive on the others. Here a closing server answers `Connection: close`, waits a while for
-// requests under way, and only then closes what is idle. It leaves no trace in what the app can see: no variable,
-// no argument, no handle, no listener for messages.
-(() => {
-  const settings = process.env.TEND_DRAIN;
-  delete process.env.TEND_DRAIN;
-  if (!settings) return;  // not started by tend: a thread, or a child of the app
-  const isFile = typeof __filename === 'string';
-  process.execArgv.splice(0, isFile ? 2 : 1);  // tend puts it first: -r FILE, or one word
-  if (isFile) delete require.cache[__filename];
 
+// Lets the app's servers finish what they have when they are closed (TEND_DRAIN). Node itself resets keep-alive
+// connections that are idle at that moment, and with them requests on their way, and goes on promising keep-alive on the
+// others. Here a closing server answers `Connection: close`, waits a while for requests under way, and only then closes
+// what is idle. No handle, no listener for messages is left in the app's sight.
+if (settings.drain) (() => {
   // ms for idle connections, ms for upgraded ones, whether the manager counts open connections, and whether it is a
   // spare
-  const [grace, limit, report, spare] = settings.split(':').map(Number);
+  const [grace, limit, report, spare] = settings.drain.split(':').map(Number);
   const channels = require('diagnostics_channel');
   const net = require('net');
   const known = new WeakMap();  // server -> what is open on it

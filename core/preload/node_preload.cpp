@@ -1,4 +1,4 @@
-#include "core/cluster/node_preload.h"
+#include "core/preload/node_preload.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -9,7 +9,7 @@
 #include "core/base/file.h"
 #include "core/base/unique_fd.h"
 
-namespace tend::cluster {
+namespace tend::preload {
 namespace {
 
 std::string base64(std::string_view bytes) {
@@ -51,4 +51,4 @@ std::string preload_argument() {
                 std::string(node_preload()));
 }
 
-}  // namespace tend::cluster
+}  // namespace tend::preload
