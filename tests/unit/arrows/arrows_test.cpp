@@ -34,10 +34,12 @@ constexpr Room kRooms[] = {
     {"core/cluster", "core/base core/loop core/model"},
     {"core/journal", "core/base core/loop core/model core/lifecycle ipc"},
     {"core/keeper", "core/base core/loop"},
+    {"core/health", "core/base core/loop core/model core/lifecycle ipc"},
     {"core/supervisor",
      "core/base core/loop ipc core/model core/config core/lifecycle core/logs core/tree core/metrics "
      "core/journal "
-     "core/cluster core/keeper"},
+     "core/cluster core/health core/keeper"},
+    {"cmd/probe", "core/base core/loop core/model core/health ipc"},
     {"cmd", "core/base core/model core/config ipc"},
 };
 
@@ -78,6 +80,7 @@ constexpr Library kLibraries[] = {
     {"uv.h", "core/loop", true},
     {"nlohmann/", "ipc core/config core/journal cmd", false},
     {"CLI/", "cmd", false},
+    {"curl/", "cmd/probe", false},
     {"spdlog/", "core/supervisor", false},
     {"fmt/", "core/supervisor cmd", false},
     {"yaml-cpp/", "core/config", false},
