@@ -40,6 +40,7 @@ constexpr Room kRooms[] = {
      "core/base core/loop ipc core/model core/config core/lifecycle core/logs core/tree core/metrics "
      "core/journal "
      "core/cluster core/health core/preload core/keeper"},
+    {"cmd/probe", "core/base core/loop core/model core/health ipc"},
     {"cmd", "core/base core/model core/config ipc"},
 };
 
@@ -80,6 +81,7 @@ constexpr Library kLibraries[] = {
     {"uv.h", "core/loop", true},
     {"nlohmann/", "ipc core/config core/journal cmd", false},
     {"CLI/", "cmd", false},
+    {"curl/", "cmd/probe", false},
     {"spdlog/", "core/supervisor", false},
     {"fmt/", "core/supervisor cmd", false},
     {"yaml-cpp/", "core/config", false},
