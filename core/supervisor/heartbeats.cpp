@@ -153,7 +153,8 @@ void Heartbeats::pong(const Key& key, const ipc::Pong& pong, bool hello) {
       side->answers = true;
       owner_.noted(*app);
     }
-    p->pulse.born = clock_.now();
+    // Asked at once: its loop's first turn answers, and ends its grace.
+    p->pulse.born = p->due = clock_.now();
     return sleep_until_due();
   }
   const auto interval = static_cast<uint64_t>(p->policy.interval.n) * 1'000'000u;

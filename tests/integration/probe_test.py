@@ -5,9 +5,9 @@ import os
 import signal
 import time
 import unittest
+from pathlib import Path
 
-from harness import TendTest, alive, free_port, limit, wait_for
-
+from harness import alive, wait_for
 from heartbeat_test import HeartbeatTest
 
 # Answers /health with what the file `health` says, 200 without one; `mute` answers nothing.
@@ -107,8 +107,8 @@ class Liveness(ProbeTest):
             if not pid.isdigit():
                 continue
             try:
-                command = open(f"/proc/{pid}/cmdline").read()
-                parent = int(open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[1])
+                command = Path(f"/proc/{pid}/cmdline").read_text()
+                parent = int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
             except OSError:
                 continue
             if parent == supervisor and "probe" in command:
@@ -118,8 +118,6 @@ class Liveness(ProbeTest):
 
 class Readiness(ProbeTest):
     def test_start_returns_when_the_probe_is_answered(self):
-        late = APP.replace(".listen(", ".listen.bind(null)(").replace(
-            ".listen.bind(null)(+process.env.PORT, '127.0.0.1');", "")
         late = APP.replace("http.createServer(", "const server = http.createServer(").replace(
             "}).listen(+process.env.PORT, '127.0.0.1');",
             "});\nsetTimeout(() => server.listen(+process.env.PORT, '127.0.0.1'), 700);")
