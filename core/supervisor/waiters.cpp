@@ -15,6 +15,7 @@ std::string why_it_failed(const Instance& app) {
   if (app.state.cause == lifecycle::Cause::not_ready) {
     return "not ready within " + show(app.policy.ready);
   }
+  if (app.state.cause == lifecycle::Cause::heartbeat) return app.cause_text;
   if (!app.state.has_exit) return "did not start";
   const int status = app.state.last_status;
   if (WIFSIGNALED(status)) return "was killed by " + signal_name(WTERMSIG(status)) + " before it was online";

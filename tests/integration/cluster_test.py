@@ -283,14 +283,18 @@ setTimeout(() => require('http').createServer((q, r) => r.end(String(process.pid
         self.assertEqual(self.tend.app("api")["pm2_env"]["restart_time"], before + 2)
 
 
-class Canaries(ClusterTest):
+class CanaryTest(ClusterTest):
+    WORDS = ()
+
     def setUp(self):
         super().setUp()
         self.tend.script("versions.js", """
+// Slow: it blocks its loop for 60 ms every 100.
+if (process.env.VERSION === 'slow') setInterval(() => { for (const t = Date.now(); Date.now() - t < 60;); }, 100);
 if (process.env.VERSION === 'bad') setTimeout(() => process.exit(3), 200);
 require('http').createServer((q, r) => r.end(process.env.VERSION)).listen(+process.env.PORT);
 """)
-        self.start(2, script="versions.js", VERSION="old")
+        self.start(2, *self.WORDS, script="versions.js", VERSION="old")
 
     def canary(self, percent, version):
         return self.tend.run("reload", "api", "--canary", percent, "--update-env",
@@ -299,6 +303,24 @@ require('http').createServer((q, r) => r.end(process.env.VERSION)).listen(+proce
     def answers(self, count=300):
         return Counter(get(self.port) for _ in range(count))
 
+
+class CanariesByLag(CanaryTest):
+    WORDS = ("--heartbeat-interval", "200ms")
+
+    def test_a_canary_that_lags_twice_as_much_as_the_others_is_taken_back(self):
+        before = self.pids()
+        self.assertEqual(self.canary(10, "slow").returncode, 0)
+        wait_for(lambda: len(self.tend.jlist()) == 2, timeout=20, what="the canary to be taken back")
+        self.assertEqual(self.pids(), before)
+        self.assertIn("failed its trial and is taken back: its event loop lags by", self.tend.read(self.tend.home / "tend.log"))
+
+    def test_a_canary_that_is_no_slower_stays(self):
+        self.assertEqual(self.canary(10, "new").returncode, 0)
+        time.sleep(4)  # more answers than a verdict needs
+        self.assertEqual(len(self.tend.jlist()), 3)
+
+
+class Canaries(CanaryTest):
     def test_a_part_of_the_connections_reaches_a_canary_until_it_is_taken_back(self):
         before = self.pids()
         self.assertEqual(self.canary("20%", "new").returncode, 0)
