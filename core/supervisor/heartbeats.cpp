@@ -165,12 +165,14 @@ void Heartbeats::pong(const Key& key, const ipc::Pong& pong, bool hello) {
     return;
   // What this process took to read it is not the app's doing.
   if (pong.mono_ns > pong.echo_ns && pong.mono_ns <= now) rtt = std::min(rtt, pong.mono_ns - pong.echo_ns);
-  if ((pong.flags & ipc::kLagValid) != 0) p->lag_us = pong.lag_us;
+  if ((pong.flags & (ipc::kLagValid | ipc::kFirstPong)) == ipc::kLagValid) p->lag_us = pong.lag_us;
   if ((pong.flags & ipc::kStats) != 0) {
     p->heap = pong.heap_bytes;
     p->handles = pong.handles;
   }
-  signed_of(*p, *app, Millis{static_cast<int64_t>(rtt / 1'000'000u)});
+  // The first answer waited for the app to load.
+  const bool loaded = (pong.flags & ipc::kFirstPong) == 0;
+  signed_of(*p, *app, Millis{loaded ? static_cast<int64_t>(rtt / 1'000'000u) : 0});
 }
 
 void Heartbeats::signed_of(Patient& p, const Instance& app, Millis lag) {

@@ -44,10 +44,13 @@ bool Rollouts::judge(Roll& roll, const Record& r) {
     roll.leaving.erase(id);
     return true;
   }
-  if (roll.starting.count(id) == 0) return false;
+  const auto starting = roll.starting.find(id);
+  if (starting == roll.starting.end()) return false;
   const bool ended = r.event == "delete" || s.phase == Phase::stopped || s.phase == Phase::errored;
-  if (r.event != "reload failed" && !ended && s.phase != Phase::online) return false;
-  roll.starting.erase(id);
+  // Other things may be told of the old process before it is asked.
+  const bool succeeded = s.phase == Phase::online && s.spawn != starting->second;
+  if (r.event != "reload failed" && !ended && !succeeded) return false;
+  roll.starting.erase(starting);
   if (r.event == "reload failed" || ended) {
     const bool kept = r.event == "reload failed";
     roll.outcomes[id] =
@@ -78,7 +81,7 @@ void Rollouts::go_on(const std::string& group) {
     roll.todo.pop_front();
     Instance* app = supervisor_.find(id);
     if (app == nullptr) continue;
-    roll.starting.insert(id);
+    roll.starting[id] = app->state.spawn;
     supervisor_.reload(*app, {roll.asked});
   }
   if (!roll.todo.empty() || !roll.starting.empty() || !roll.leaving.empty()) return;

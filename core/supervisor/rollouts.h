@@ -31,8 +31,8 @@ class Rollouts {
  private:
   struct Roll {
     std::deque<uint32_t> todo;
-    std::set<uint32_t> starting;  // the successor is not ready
-    std::set<uint32_t> leaving;   // the old one is not gone
+    std::map<uint32_t, uint32_t> starting;  // the successor is not ready; number of the process before it
+    std::set<uint32_t> leaving;             // the old one is not gone
     std::map<uint32_t, Value> outcomes;
     std::size_t parallel = 1;
     std::string asked;

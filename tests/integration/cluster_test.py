@@ -100,7 +100,7 @@ class Serving(ClusterTest):
         for policy in ("shared", "rr", "least", "sticky"):
             with self.subTest(policy):
                 self.port = free_port()
-                self.start(2, "--balance", policy)
+                self.start(2, "--balance", policy, "--heartbeat", "off")
                 self.assertIn(int(get(self.port).split()[0]), self.pids())
                 if policy == "rr":
                     wait_for(lambda: len({get(self.port) for _ in range(4)}) == 2, what="both to accept")
@@ -403,7 +403,7 @@ class Canaries(CanaryTest):
 
 class Hanging(ClusterTest):
     def stop_one(self, policy):
-        self.start(2, "--balance", policy)
+        self.start(2, "--balance", policy, "--heartbeat", "off")
         wait_for(lambda: len({get(self.port) for _ in range(8)}) == 2, what="both to accept")
         stopped, other = self.pids()
         self.addCleanup(lambda: alive(stopped) and os.kill(stopped, signal.SIGCONT))

@@ -38,7 +38,7 @@ class Listing(TendTest):
             lines = self.tend.ok(word).stdout.splitlines()
             rows = [[c.strip() for c in line.split("│")[1:-1]] for line in lines if line.startswith("│")]
             self.assertEqual(rows[0], ["id", "name", "namespace", "version", "mode", "pid", "uptime", "↺", "status",
-                                       "cpu", "mem", "user", "watching"])
+                                       "health", "cpu", "mem", "user", "watching"])
             self.assertEqual([row[1] for row in rows[1:]], ["ant", "zebra"])
             self.assertEqual([row[8] for row in rows[1:]], ["online", "online"])
 
