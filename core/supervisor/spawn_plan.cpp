@@ -16,7 +16,7 @@ namespace tend::supervisor {
 namespace {
 
 // The preload's lag timer costs the app a wake-up each time it fires.
-constexpr int64_t kDriftMillis = 40;
+constexpr int64_t kDriftMillis = 100;
 
 // Names that belong to one process and must not leak from the caller into an app (settled 30).
 constexpr std::string_view kPrivate[] = {"NODE_CHANNEL_FD", "NODE_CHANNEL_SERIALIZATION_MODE",

@@ -289,8 +289,8 @@ class CanaryTest(ClusterTest):
     def setUp(self):
         super().setUp()
         self.tend.script("versions.js", """
-// Slow: it blocks its loop for 60 ms every 100.
-if (process.env.VERSION === 'slow') setInterval(() => { for (const t = Date.now(); Date.now() - t < 60;); }, 100);
+// Slow: it blocks its loop for 150 ms every 200.
+if (process.env.VERSION === 'slow') setInterval(() => { for (const t = Date.now(); Date.now() - t < 150;); }, 200);
 if (process.env.VERSION === 'bad') setTimeout(() => process.exit(3), 200);
 require('http').createServer((q, r) => r.end(process.env.VERSION)).listen(+process.env.PORT);
 """)
