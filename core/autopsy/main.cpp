@@ -8,6 +8,7 @@
 
 #include <charconv>
 #include <chrono>
+#include <cmath>
 #include <string>
 #include <string_view>
 
@@ -57,6 +58,8 @@ bool read_arguments(int argc, char** argv, Request& r) {
          (r.mode == "kernel" || r.mode == "inspector" || r.mode == "auto");
 }
 
+double tenths(double ms) { return std::round(ms * 10) / 10; }
+
 // What is left when this helper is stuck in a system call and its caller is gone.
 void end_at_last(int64_t ms) {
   itimerval at{};
@@ -102,7 +105,7 @@ class Report {
     map.set("note", before.empty() ? std::string(text) : before + "; " + std::string(text));
   }
   void write(bool partial) {
-    map.set("ms", std::chrono::duration<double, std::milli>(Steady::now() - began_).count());
+    map.set("ms", tenths(std::chrono::duration<double, std::milli>(Steady::now() - began_).count()));
     if (partial)
       map.set("partial", true);
     else
@@ -119,8 +122,8 @@ void examine(const Request& request, int pidfd, const Deadline& deadline, Report
   add_kernel_side(report.map, request.pid);
   report.write(true);
   const Sample sample = watch_main_thread(request.pid, kLooks);
-  if (sample.cpu_ms >= 0) report.map.set("cpu_ms", sample.cpu_ms);
-  report.map.set("sample_ms", sample.wall_ms);
+  if (sample.cpu_ms >= 0) report.map.set("cpu_ms", tenths(sample.cpu_ms));
+  report.map.set("sample_ms", tenths(sample.wall_ms));
   report.write(true);
 
   const auto status = status_of(request.pid);

@@ -73,13 +73,16 @@ void add_kernel_side(Map& evidence, pid_t pid) {
   // "0" stands for a thread that does not wait.
   if (const std::string wchan(trim(read_proc(pid, "wchan"))); !wchan.empty() && wchan != "0")
     evidence.set("wchan", printable(wchan));
-  if (const auto call = parse_syscall(read_proc(pid, "syscall"))) evidence.set("syscall", call->name);
+  const auto call = parse_syscall(read_proc(pid, "syscall"));
+  if (call) evidence.set("syscall", call->name);
   if (const auto times = parse_stat(read_proc(pid, "stat"))) {
     const int64_t tick_ms = 1000 / std::max(1L, ::sysconf(_SC_CLK_TCK));
     evidence.set("user_ms", static_cast<int64_t>(times->user) * tick_ms);
     evidence.set("system_ms", static_cast<int64_t>(times->system) * tick_ms);
   }
   if (Map states = thread_states(pid); !states.empty()) evidence.set("thread_states", std::move(states));
+  // Of a thread that runs it would show the tick that interrupted it.
+  if (call && !call->inside) return;
   List stack;
   for (std::string& line : parse_kernel_stack(read_proc(pid, "stack"))) stack.emplace_back(printable(line));
   if (!stack.empty()) evidence.set("kernel_stack", std::move(stack));
