@@ -1,4 +1,4 @@
-// One executable, three roles: argv[0] tells which (settled 14).
+// One executable, four roles: argv[0] tells which (settled 14).
 #include <unistd.h>
 
 #include <climits>
@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cmd/tend/command.h"
+#include "core/autopsy/main.h"
 #include "core/base/text.h"
 #include "core/keeper/main.h"
 #include "core/supervisor/main.h"
@@ -53,6 +54,7 @@ int main(int argc, char** argv) {
   const std::string_view role = argc > 0 ? argv[0] : "tend";
   if (role == "tend: keeper") return keeper_main(argc, argv);
   if (role == "tend: supervisor") return supervisor_main(argc, argv);
+  if (role == "tend: autopsy") return tend::autopsy::run(argc, argv);
   std::vector<std::string> words(argv, argv + argc);
   if (words.empty()) words.emplace_back("tend");
   return command_line(words);

@@ -8,6 +8,8 @@
 namespace tend::supervisor {
 namespace {
 
+// settled 42: the autopsy may not take longer than the verdict did.
+constexpr Millis kPatient{1000}, kQuickLimit{150}, kLimit{2000};
 constexpr std::string_view kSignalPrefix = "signal:";
 
 int signal_of(const AppSpec& spec) {
@@ -24,8 +26,36 @@ Hangs::Hangs(Supervisor& supervisor) : supervisor_(supervisor) {
 }
 
 void Hangs::hung(Instance& app, uint32_t spawn, const Heartbeats::Hang& hang) {
-  if (app.spec->heartbeat_action == "report") return;
-  act(app.id, spawn, hang.words);
+  const AppSpec& spec = *app.spec;
+  if (spec.heartbeat_action == "report") return;
+  if (spec.autopsy == "off" || app.main.pid <= 0) return act(app.id, spawn, hang.words);
+  const Key key{app.id, spawn};
+  const bool quick = spec.heartbeat_interval * spec.heartbeat_misses < kPatient;
+  health::Autopsy::Request request;
+  request.pid = app.main.pid;
+  request.mode = hang.inspectable ? spec.autopsy : "kernel";
+  request.limit = quick ? kQuickLimit : kLimit;
+  autopsies_[key] =
+      std::make_unique<health::Autopsy>(supervisor_.parts().loop, "/proc/self/exe", std::move(request),
+                                        [this, key, words = hang.words](Value evidence) {
+                                          const auto held = std::move(autopsies_[key]);  // it is the caller
+                                          autopsies_.erase(key);
+                                          examined(key, words, std::move(evidence));
+                                        });
+}
+
+void Hangs::ended(uint32_t id, uint32_t spawn) { autopsies_.erase({id, spawn}); }
+
+void Hangs::examined(const Key& key, const std::string& words, Value evidence) {
+  std::string where;
+  if (const List& frames = evidence.at("frames").list(); !frames.empty()) {
+    const Value& top = frames.front();
+    where = ", in " + top.at("function").text() + " (" + top.at("file").text() + ":" +
+            std::to_string(top.at("line").integer()) + ")";
+  } else if (!evidence.at("syscall").text().empty()) {
+    where = ", " + evidence.at("state").text() + " in " + evidence.at("syscall").text();
+  }
+  act(key.first, key.second, words + where);
 }
 
 void Hangs::act(uint32_t id, uint32_t spawn, const std::string& words) {

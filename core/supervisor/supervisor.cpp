@@ -230,6 +230,7 @@ void Supervisor::handle(uint32_t id, const lifecycle::Event& event) {
   if (over) workers_.ended(app, *over);
   if (over) heartbeats_.ended(app.id, *over);
   if (over) probes_.ended(app.id, *over);
+  if (over) hangs_.ended(app.id, *over);
   if (after.executed && !before.executed) probes_.joined(app, after.spawn);
   for (uint8_t i = 0; i < t.count; ++i) {
     executor_.run(app, t.actions[i]);
