@@ -11,8 +11,8 @@
 #include "cmd/tend/follow_linux.h"
 #include "cmd/tend/log_printer.h"
 #include "cmd/tend/outcomes.h"
-#include "cmd/tend/tail.h"
 #include "core/base/clock.h"
+#include "core/base/tail.h"
 #include "core/base/text.h"
 #include "core/model/api.h"
 

@@ -7,7 +7,7 @@
 
 #include "cmd/pm2/package_version.h"
 #include "cmd/pm2/personality.h"
-#include "cmd/tend/tail.h"
+#include "core/base/tail.h"
 #include "core/base/text.h"
 #include "core/base/unique_fd.h"
 #include "core/model/api.h"

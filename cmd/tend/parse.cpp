@@ -88,6 +88,13 @@ constexpr Word kWords[] = {
        return true;
      },
      "0..1000000"},
+    {"--last", "<n>", "why: how many ends of processes to tell of (5).",
+     [](Arguments& a, const std::string& s) {
+       if (!is_digits(s) || s.size() > 3 || std::stoll(s) < 1) return false;
+       a.last = std::stoll(s);
+       return true;
+     },
+     "1..999"},
     {"--timestamp", "[format]", "The current time in front of each streamed line.",
      [](Arguments& a, const std::string& s) {
        a.timestamp = s;

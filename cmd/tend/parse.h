@@ -24,6 +24,7 @@ struct Arguments {
   std::string timestamp;  // "": none
   std::optional<Millis> timeout;
   int64_t lines = 15;
+  int64_t last = 5;
   int64_t parallel = 2;
   int64_t canary = 0;  // percent; 0: not given
   bool json = false, raw = false, err = false, out = false, nostream = false, mini = false,

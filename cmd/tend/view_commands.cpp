@@ -5,6 +5,7 @@
 #include "cmd/render/describe.h"
 #include "cmd/render/inspect.h"
 #include "cmd/render/mask.h"
+#include "cmd/render/why.h"
 #include "cmd/tend/command.h"
 #include "cmd/tend/outcomes.h"
 #include "core/base/text.h"
@@ -14,6 +15,8 @@
 
 namespace tend::cli {
 namespace {
+
+constexpr std::size_t kVerdictsShown = 10;
 
 // What is asked about; no daemon is started for it, an absent one has no apps.
 Result<Value> rows_of(Session& s, std::string_view detail, const std::vector<std::string>& words) {
@@ -54,6 +57,13 @@ int prettylist(Session& s) {
   if (!reply) return s.fail(reply.error());
   s.print(render::inspect(pm2::jlist(reply->at("apps").list())));
   return kDone;
+}
+
+// What the daemon keeps of the past; null when it is of a version that keeps nothing.
+Value history_of(Session& s, const std::vector<std::string>& words) {
+  auto reply = s.ask(api::kWhy, Map{{"targets", List(words.begin(), words.end())}, {"cwd", s.caller.cwd}},
+                     Need::existing);
+  return reply ? std::move(*reply) : Value();
 }
 
 std::string nothing_there(const Session& s, const std::string& word) {
@@ -99,13 +109,31 @@ int describe(Session& s) {
     s.print(ipc::to_json(rows) + "\n");
   } else {
     const render::Page page = s.page();
+    const Value past = s.pm2 ? Value() : history_of(s, s.args.words);
     for (Value row : reply->at("apps").list()) {
       const auto parsed = spec_from_value(row.at("spec"));
       const AppSpec spec = parsed ? *parsed : AppSpec{};
       if (row.at("version").text().empty()) row.as<Map>()->set("version", pm2::package_version(spec.script));
       s.say(render::describe(row, spec, page, s.args.show_secrets));
+      for (const Value& app : past.at("apps").list()) {
+        if (app.at("id") == row.at("id")) s.say(render::verdicts(app, kVerdictsShown, page));
+      }
       if (s.pm2) s.say(pm2_epilogue(s, row));
     }
+  }
+  for (const Value& word : reply->at("missing").list()) s.complain_raw(nothing_there(s, word.text()));
+  return reply->at("missing").list().empty() ? kDone : kFailed;
+}
+
+int why(Session& s) {
+  Map params{{"targets", List(s.args.words.begin(), s.args.words.end())}, {"cwd", s.caller.cwd}};
+  auto reply = s.ask(api::kWhy, std::move(params), Need::existing);
+  if (!reply) return s.fail(reply.error());
+  if (s.args.json) {
+    s.print(ipc::to_json(*reply) + "\n");
+  } else {
+    for (const Value& app : reply->at("apps").list())
+      s.say(render::why(app, static_cast<std::size_t>(s.args.last), s.page()));
   }
   for (const Value& word : reply->at("missing").list()) s.complain_raw(nothing_there(s, word.text()));
   return reply->at("missing").list().empty() ? kDone : kFailed;
@@ -159,6 +187,8 @@ constexpr Command kCommands[] = {
     {"jlist", "", "Looking", "", "All records, as PM2's JSON.", jlist},
     {"prettylist", "", "Looking", "", "The same in Node's notation.", prettylist},
     {"describe", "desc info show", "Looking", "<app>…", "Everything about an app.", describe, 1},
+    {"why", "", "Looking", "<app>…", "How its processes ended: who or what did it, last lines, autopsy.", why,
+     1},
     {"pid", "", "Looking", "[app]…", "Process numbers, one per line.", pid},
     {"id", "", "Looking", "<app>", "Numbers of the app's instances.", id, 1},
     {"env", "", "Looking", "<app>", "The app's environment.", env, 1},

@@ -24,6 +24,9 @@
 //         is, then it goes; or {verb: "rollback", targets} it goes -> {results: [Outcome …], ok}
 // signal  {signal: number, targets: [word …], cwd} -> as act
 // message {message: any value, targets: [word …], cwd} what process.on("message") gets -> as act
+// why     {targets: [word …], cwd} -> {apps: [{id, name, ends: [{at, pid, uptime, code? | signal?, core?, cause, text,
+//         restarts, then, lines?, autopsy?} …], health: [{at, event, text, pid} …]} …], missing: [word …]}; oldest first,
+//         at in ms since the epoch, autopsy as core/autopsy/main.h says
 // list    {detail: "brief"|"table"|"full", targets?: [word …], cwd} -> {apps: [Row …], warnings: [text …],
 // missing: [word …]} save    {force: bool} -> {path, count, skipped: bool}        skipped: the list is empty
 // and not forced resurrect {} -> {path, results: [Outcome …], ok} kill    {} -> {count}; sent after every app
@@ -62,6 +65,7 @@ inline constexpr std::string_view kScale = "scale";
 inline constexpr std::string_view kCanary = "canary";
 inline constexpr std::string_view kSignal = "signal";
 inline constexpr std::string_view kMessage = "message";
+inline constexpr std::string_view kWhy = "why";
 inline constexpr std::string_view kList = "list";
 inline constexpr std::string_view kSave = "save";
 inline constexpr std::string_view kResurrect = "resurrect";

@@ -2,6 +2,7 @@
 // names.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 namespace tend {
@@ -23,6 +24,7 @@ struct Home {
     for (char& c : file) c = c == '/' || c == '\0' ? '_' : c;
     return dir + "/cache/" + file.substr(0, 200);
   }
+  std::string history(uint32_t id) const { return dir + "/history/" + std::to_string(id); }
   std::string pids() const { return dir + "/pids"; }
 };
 

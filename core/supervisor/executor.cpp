@@ -44,12 +44,14 @@ std::string keep_name(std::string_view kind, uint32_t id, uint32_t spawn) {
   return std::string(kind) + "/" + std::to_string(id) + "." + std::to_string(spawn);
 }
 
-Executor::Executor(Mechanisms mechanisms, Workers& workers, Heartbeats& heartbeats, Feed feed, Find find)
+Executor::Executor(Mechanisms mechanisms, Workers& workers, Heartbeats& heartbeats, Feed feed, Find find,
+                   LogsEnded logs_ended)
     : m_(mechanisms),
       workers_(workers),
       heartbeats_(heartbeats),
       feed_(std::move(feed)),
-      find_(std::move(find)) {}
+      find_(std::move(find)),
+      logs_ended_(std::move(logs_ended)) {}
 
 void Executor::run(Instance& app, const lifecycle::Action& action) {
   const uint32_t id = app.id;
@@ -257,10 +259,14 @@ logs::StreamOptions Executor::stream_options(const Instance& app, logs::Channel 
 
 void Executor::process_ended(Instance& app, uint32_t spawn) {
   const uint32_t id = app.id;
+  const auto open = std::make_shared<int>(2);
   for (const auto channel : {logs::Channel::out, logs::Channel::err}) {
     const std::string name = keep_name(channel == logs::Channel::out ? "out" : "err", id, spawn);
     // The keeper's copy goes last: until then what the pipe holds survives a kill of this process.
-    m_.logs.finish({id, spawn, channel}, [this, name] { m_.keeper.drop(name); });
+    m_.logs.finish({id, spawn, channel}, [this, name, id, spawn, open] {
+      m_.keeper.drop(name);
+      if (--*open == 0) logs_ended_(id, spawn);
+    });
   }
   m_.keeper.drop(keep_name("in", id, spawn));
   m_.keeper.drop(keep_name("ipc", id, spawn));

@@ -35,7 +35,9 @@ class Executor {
  public:
   using Feed = std::function<void(uint32_t id, const lifecycle::Event& event)>;
   using Find = std::function<Instance*(uint32_t id)>;
-  Executor(Mechanisms mechanisms, Workers& workers, Heartbeats& heartbeats, Feed feed, Find find);
+  using LogsEnded = std::function<void(uint32_t id, uint32_t spawn)>;  // all that it printed is in its files
+  Executor(Mechanisms mechanisms, Workers& workers, Heartbeats& heartbeats, Feed feed, Find find,
+           LogsEnded logs_ended);
 
   void run(Instance& app, const lifecycle::Action& action);
   void signal(Instance& app, uint32_t spawn, int number);
@@ -60,6 +62,7 @@ class Executor {
   Heartbeats& heartbeats_;
   Feed feed_;
   Find find_;
+  LogsEnded logs_ended_;
   int big_pipes_ = 0;
 };
 

@@ -53,8 +53,11 @@ void Hangs::examined(const Key& key, const std::string& words, Value evidence) {
     where = ", in " + top.at("function").text() + " (" + top.at("file").text() + ":" +
             std::to_string(top.at("line").integer()) + ")";
   } else if (!evidence.at("syscall").text().empty()) {
-    where = ", " + evidence.at("state").text() + " in " + evidence.at("syscall").text();
+    const std::string& call = evidence.at("syscall").text();
+    where = call == "running" ? ", running outside of system calls" : ", in " + call;
+    if (evidence.at("state").text().starts_with('T')) where = ", stopped by a signal";
   }
+  supervisor_.chronicle().evidence(key.first, key.second, std::move(evidence));
   act(key.first, key.second, words + where);
 }
 

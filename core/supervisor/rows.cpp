@@ -6,45 +6,13 @@
 #include "core/model/api.h"
 #include "core/model/env.h"
 #include "core/model/options.h"
+#include "core/supervisor/causes.h"
 #include "core/supervisor/policy.h"
 #include "core/supervisor/rpc.h"
 #include "core/supervisor/spawn_plan.h"
 
 namespace tend::supervisor {
 namespace {
-
-constexpr std::string_view kCauses[] = {"none",      "user",         "crash",       "exited",
-                                        "memory",    "cron",         "watch",       "heartbeat",
-                                        "not_ready", "spawn_failed", "keeper_lost", "probe"};
-
-std::string cause_text(const Instance& app) {
-  using lifecycle::Cause;
-  const lifecycle::State& s = app.state;
-  switch (s.cause) {
-    case Cause::none:
-    case Cause::user:
-    case Cause::memory:
-    case Cause::cron:
-    case Cause::watch:
-    case Cause::heartbeat:
-    case Cause::probe:
-      return app.cause_text;
-    case Cause::crash:
-    case Cause::exited:
-      if (WIFSIGNALED(s.last_status)) {
-        return "killed by " + signal_name(WTERMSIG(s.last_status)) +
-               (WCOREDUMP(s.last_status) ? ", core dumped" : "");
-      }
-      return "exited with code " + std::to_string(WEXITSTATUS(s.last_status));
-    case Cause::spawn_failed:
-      return app.error.empty() ? "could not be executed" : app.error;
-    case Cause::not_ready:
-      return "not ready within " + show(app.policy.ready);
-    case Cause::keeper_lost:
-      return "exit status unknown (keeper lost)";
-  }
-  return {};
-}
 
 // The name is the caller's word for itself: looking numbers up would need NSS (settled 14).
 std::string user_of(const Instance& app) {
@@ -78,9 +46,7 @@ void add_full(Map& m, const Instance& app) {
              WIFSIGNALED(s.last_status) ? Value(signal_name(WTERMSIG(s.last_status))) : Value());
     m.append("exited", app.exited_wall);
   }
-  m.append("cause", Map{{"kind", kCauses[static_cast<std::size_t>(s.cause)]},
-                        {"text", cause_text(app)},
-                        {"at", app.cause_wall}});
+  m.append("cause", Map{{"kind", cause_word(s.cause)}, {"text", cause_text(app)}, {"at", app.cause_wall}});
   m.append("restart_delay", s.backoff.n);
   m.append("unique_id", app.unique_id);
   m.append("started_by", app.started_by);

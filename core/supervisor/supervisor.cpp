@@ -42,6 +42,7 @@ Supervisor::Supervisor(Mechanisms mechanisms, journal::Journal& journal, journal
     : m_(mechanisms),
       journal_(journal),
       slots_(std::move(slots)),
+      chronicle_(m_.loop, m_.log, m_.home, bus_),
       waiters_(bus_),
       rollouts_(*this),
       canaries_(*this),
@@ -49,7 +50,10 @@ Supervisor::Supervisor(Mechanisms mechanisms, journal::Journal& journal, journal
       heartbeats_(m_.loop, m_.clock, heartbeats_owner()),
       executor_(
           m_, workers_, heartbeats_, [this](uint32_t id, const lifecycle::Event& e) { feed(id, e); },
-          [this](uint32_t id) { return find(id); }),
+          [this](uint32_t id) { return find(id); },
+          [this](uint32_t id, uint32_t spawn) {
+            if (const Instance* app = find(id)) chronicle_.logs_ended(*app, spawn);
+          }),
       hangs_(*this),
       probes_(*this),
       memory_timer_(m_.loop, [this] { watch_memory(); }) {}

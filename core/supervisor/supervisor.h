@@ -14,6 +14,7 @@
 #include "core/metrics/proc_linux.h"
 #include "core/model/selector.h"
 #include "core/supervisor/canaries.h"
+#include "core/supervisor/chronicle.h"
 #include "core/supervisor/event_bus.h"
 #include "core/supervisor/executor.h"
 #include "core/supervisor/hangs.h"
@@ -55,6 +56,7 @@ class Supervisor {
   Workers& workers() { return workers_; }
   Heartbeats& heartbeats() { return heartbeats_; }
   Probes& probes() { return probes_; }
+  Chronicle& chronicle() { return chronicle_; }
   const Mechanisms& parts() const { return m_; }
   bool durable() const { return journal_.durable(); }
 
@@ -113,6 +115,7 @@ class Supervisor {
   journal::Journal& journal_;
   journal::SlotTable slots_;
   EventBus bus_;
+  Chronicle chronicle_;
   Waiters waiters_;
   Rollouts rollouts_;
   Canaries canaries_;

@@ -3,11 +3,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "cmd/tend/tail.h"
+#include "core/base/tail.h"
 #include "core/base/unique_fd.h"
 
 using namespace tend;
-using tend::cli::last_lines;
+using tend::last_lines;
 
 namespace {
 

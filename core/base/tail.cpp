@@ -1,4 +1,4 @@
-#include "cmd/tend/tail.h"
+#include "core/base/tail.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -6,21 +6,21 @@
 #include <algorithm>
 #include <vector>
 
-namespace tend::cli {
+namespace tend {
 namespace {
 
 constexpr std::size_t kBlock = 64u << 10;
 
 }  // namespace
 
-Result<Tail> last_lines(int fd, std::size_t lines, std::size_t bound) {
+Result<Tail> last_lines(int fd, std::size_t lines, std::size_t bound, int64_t end) {
   struct stat st {};
   if (::fstat(fd, &st) != 0) return fail_errno("fstat");
   Tail tail;
-  tail.end = st.st_size;
-  if (lines == 0 || st.st_size == 0) return tail;
+  tail.end = end < 0 ? st.st_size : std::min<int64_t>(end, st.st_size);
+  if (lines == 0 || tail.end == 0) return tail;
 
-  const std::size_t size = static_cast<std::size_t>(st.st_size);
+  const std::size_t size = static_cast<std::size_t>(tail.end);
   std::size_t at = size, found = 0;
   std::vector<std::string> blocks;  // last first
   while (at > 0 && size - at < bound) {
@@ -32,7 +32,7 @@ Result<Tail> last_lines(int fd, std::size_t lines, std::size_t bound) {
       if (n < 0 && errno == EINTR) continue;
       if (n < 0) return fail_errno("read");
       if (n == 0)
-        return last_lines(fd, lines, bound);  // it was truncated meanwhile: what is there now counts
+        return last_lines(fd, lines, bound, end);  // it was truncated meanwhile: what is there now counts
       got += static_cast<std::size_t>(n);
     }
     // The newline that ends the file ends its last line; it begins none.
@@ -50,4 +50,4 @@ Result<Tail> last_lines(int fd, std::size_t lines, std::size_t bound) {
   return tail;
 }
 
-}  // namespace tend::cli
+}  // namespace tend
