@@ -204,8 +204,7 @@ void Supervisor::recover(Left left) {
         break;
       case Phase::launching:
         if (!has_process) executor_.run(app, lifecycle::Spawn{s.spawn});
-        if (app.policy.wait_ready || s.other.role == Role::serving)
-          arm(Timer::ready, s.since + app.policy.ready);
+        if (s.ready_due.n >= 0) arm(Timer::ready, s.ready_due);
         break;
       case Phase::online:
         if (app.policy.exp_backoff.n > 0) arm(Timer::stable, s.since + lifecycle::kStableAfter);
