@@ -134,6 +134,7 @@ bool SlotTable::put(const Slot& slot) {
   Slot& copy = cell.copies[next - kFirst];
   copy = slot;
   copy.cause_text[std::size(copy.cause_text) - 1] = '\0';
+  copy.status_text[std::size(copy.status_text) - 1] = '\0';
   std::atomic_ref(cell.valid).store(next, std::memory_order_release);
   if (known == impl_->cell_of.end()) {
     impl_->free.pop_back();

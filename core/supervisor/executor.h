@@ -14,6 +14,7 @@
 #include "core/loop/loop.h"
 #include "core/model/home.h"
 #include "core/supervisor/instance.h"
+#include "core/supervisor/notices.h"
 #include "core/supervisor/spawn_plan.h"
 #include "core/supervisor/workers.h"
 #include "core/tree/process_tree.h"
@@ -34,7 +35,7 @@ class Executor {
  public:
   using Feed = std::function<void(uint32_t id, const lifecycle::Event& event)>;
   using Find = std::function<Instance*(uint32_t id)>;
-  Executor(Mechanisms mechanisms, Workers& workers, Feed feed, Find find);
+  Executor(Mechanisms mechanisms, Workers& workers, Notices& notices, Feed feed, Find find);
 
   void run(Instance& app, const lifecycle::Action& action);
   void signal(Instance& app, uint32_t spawn, int number);
@@ -44,18 +45,18 @@ class Executor {
   // Descriptors that a predecessor had in the keeper.
   void adopt_log(Instance& app, uint32_t spawn, logs::Channel channel, UniqueFd pipe);
   void adopt_channel(Instance& app, uint32_t spawn, UniqueFd socket);
-  void adopt_notify(Instance& app, uint32_t spawn, UniqueFd socket);
   // Creates the files of an instance, before its first process.
   void prepare_logs(const Instance& app);
 
  private:
   void spawn(Instance& app, uint32_t number);
-  void planned(uint32_t id, uint32_t number, Result<keeper::SpawnRequest> request);
-  Status hand_over(Instance& app, keeper::SpawnRequest& request);
+  void planned(const PlanInput& in, Result<keeper::SpawnRequest> request);
+  Status hand_over(Instance& app, const PlanInput& in, keeper::SpawnRequest& request);
   logs::StreamOptions stream_options(const Instance& app, logs::Channel channel) const;
   tree::Member member(Instance& app, uint32_t spawn) const;
   Mechanisms m_;
   Workers& workers_;
+  Notices& notices_;
   Feed feed_;
   Find find_;
   int big_pipes_ = 0;

@@ -138,6 +138,7 @@ void Supervisor::recover(Left left) {
     app->exited_wall = slot.exited_wall;
     app->cause_text = slot.cause_text;
     app->cause_wall = slot.cause_wall;
+    notices_.recall(*app, slot);
   }
 
   // Descriptors and reports, in the keeper's order; what belongs to a process that is no more wanted is let
@@ -153,6 +154,8 @@ void Supervisor::recover(Left left) {
       later.push_back(std::move(r));
     } else if (r.name.rfind("sock/", 0) == 0) {
       workers_.give_back(r.name, std::move(r.fd));
+    } else if (FdStore::is_stored(r.name, kept.id)) {
+      find(kept.id) != nullptr ? notices_.store().give_back(r.name, std::move(r.fd)) : m_.keeper.drop(r.name);
     } else if (read_keep_name(r.name, kept)) {
       Instance* app = find(kept.id);
       const bool unborn = app != nullptr && app->state.phase == Phase::launching &&
@@ -172,7 +175,7 @@ void Supervisor::recover(Left left) {
       } else if (kept.kind == "ipc") {
         executor_.adopt_channel(*app, kept.spawn, std::move(r.fd));
       } else if (kept.kind == "notify") {
-        executor_.adopt_notify(*app, kept.spawn, std::move(r.fd));
+        notices_.adopt(*app, kept.spawn, std::move(r.fd));
       }
     }
   }
@@ -183,6 +186,8 @@ void Supervisor::recover(Left left) {
     lifecycle::State& s = app.state;
     if (s.other.role != Role::none) workers_.adopt(app, s.other.spawn);  // first: the other is measured by it
     if (lifecycle::alive(s.phase)) workers_.adopt(app, s.spawn);
+    if (s.other.role != Role::none && !s.other.exited) notices_.resume(app, s.other.spawn);
+    if (lifecycle::alive(s.phase) && s.phase != Phase::sweeping && !s.exited) notices_.resume(app, s.spawn);
     arm_cron(app);
     if (placed.count(id) == 0) {
       note(app);

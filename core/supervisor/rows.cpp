@@ -31,6 +31,7 @@ std::string cause_text(const Instance& app) {
       return app.cause_text;
     case Cause::crash:
     case Cause::exited:
+      if (!s.has_exit) return "exit status unknown (double fork)";
       if (WIFSIGNALED(s.last_status)) {
         return "killed by " + signal_name(WTERMSIG(s.last_status)) +
                (WCOREDUMP(s.last_status) ? ", core dumped" : "");
@@ -77,6 +78,11 @@ void add_full(Map& m, const Instance& app) {
     m.append("exit_signal",
              WIFSIGNALED(s.last_status) ? Value(signal_name(WTERMSIG(s.last_status))) : Value());
     m.append("exited", app.exited_wall);
+  }
+  if (!app.last_words.empty()) m.append("last_words", app.last_words);
+  if (const Notified* said = app.main.notified.get(); said != nullptr && lifecycle::alive(s.phase)) {
+    if (!said->status.empty()) m.append("status_text", said->status);
+    if (said->reloading || said->stopping) m.append("notified", said->stopping ? "stopping" : "reloading");
   }
   m.append("cause", Map{{"kind", kCauses[static_cast<std::size_t>(s.cause)]},
                         {"text", cause_text(app)},

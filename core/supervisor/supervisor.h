@@ -17,6 +17,7 @@
 #include "core/supervisor/event_bus.h"
 #include "core/supervisor/executor.h"
 #include "core/supervisor/instance.h"
+#include "core/supervisor/notices.h"
 #include "core/supervisor/rollouts.h"
 #include "core/supervisor/waiters.h"
 #include "core/supervisor/workers.h"
@@ -50,6 +51,7 @@ class Supervisor {
   Rollouts& rollouts() { return rollouts_; }
   Canaries& canaries() { return canaries_; }
   Workers& workers() { return workers_; }
+  Notices& notices() { return notices_; }
   const Mechanisms& parts() const { return m_; }
   bool durable() const { return journal_.durable(); }
 
@@ -87,6 +89,7 @@ class Supervisor {
   void place_sides(Instance& app, const lifecycle::State& before);
   void release_sockets(const Instance& app);
   Workers::Owner workers_owner();
+  Notices::Owner notices_owner();
   void note(const Instance& app);
   Value body(const Instance& app) const;
   void note_wish(const Instance& app);
@@ -107,6 +110,7 @@ class Supervisor {
   Rollouts rollouts_;
   Canaries canaries_;
   Workers workers_;
+  Notices notices_;
   Executor executor_;
   metrics::ProcTable proc_;
   Table table_;
