@@ -34,11 +34,7 @@ std::string keep_name(std::string_view kind, uint32_t id, uint32_t spawn) {
 }
 
 Executor::Executor(Mechanisms mechanisms, Workers& workers, Notices& notices, Feed feed, Find find)
-    : m_(mechanisms),
-      workers_(workers),
-      notices_(notices),
-      feed_(std::move(feed)),
-      find_(std::move(find)) {}
+    : m_(mechanisms), workers_(workers), notices_(notices), feed_(std::move(feed)), find_(std::move(find)) {}
 
 void Executor::run(Instance& app, const lifecycle::Action& action) {
   const uint32_t id = app.id;

@@ -63,7 +63,8 @@ EventBus::Subscription log_events(EventBus& bus, Log& log) {
 
 PidFiles::PidFiles(loop::Loop& loop, EventBus& bus) : loop_(loop) {
   subscription_ = bus.subscribe([this](const Record& r) {
-    if (r.event == "online" || r.event == "main process" || r.event == "reload" || r.event == "reload failed") {
+    if (r.event == "online" || r.event == "main process" || r.event == "reload" ||
+        r.event == "reload failed") {
       push(config::instance_pid_path(*r.app.spec, r.app.id), r.app.main.pid);
     } else if (!lifecycle::alive(r.app.state.phase) && lifecycle::alive(r.from)) {
       push(config::instance_pid_path(*r.app.spec, r.app.id), 0);

@@ -13,8 +13,8 @@
 namespace tend::supervisor {
 namespace {
 
-constexpr std::string_view kCauses[] = {"none",      "user",         "crash",      "exited",
-                                        "memory",    "cron",         "watch",      "heartbeat",
+constexpr std::string_view kCauses[] = {"none",      "user",         "crash",       "exited",
+                                        "memory",    "cron",         "watch",       "heartbeat",
                                         "not_ready", "spawn_failed", "keeper_lost", "probe"};
 
 std::string cause_text(const Instance& app) {

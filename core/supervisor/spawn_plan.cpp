@@ -137,7 +137,7 @@ void add_own(Env& env, const PlanInput& in) {
 }  // namespace
 
 PlanInput plan_input(const Home& home, const Instance& app) {
-  return {home,     app.id,       app.state.spawn, app.slot,     app.increment,
+  return {home,     app.id,       app.state.spawn, app.slot,      app.increment,
           app.spec, app.base_env, app.identity,    app.unique_id, !app.seat};
 }
 

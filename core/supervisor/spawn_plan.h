@@ -25,7 +25,8 @@ struct PlanInput {
 PlanInput plan_input(const Home& home, const Instance& app);
 // Whether the process gets Node's channel (settled 30).
 bool speaks_node_channel(const AppSpec& spec);
-// Whether the sockets of the option `listen` are passed as descriptors from 3 on; a worker asks for them instead.
+// Whether the sockets of the option `listen` are passed as descriptors from 3 on; a worker asks for them
+// instead.
 bool passes_sockets(const AppSpec& spec);
 // How many descriptors it finds from 3 on: those sockets, then what was stored. Node's channel follows.
 std::size_t listen_fds(const PlanInput& in);

@@ -43,7 +43,8 @@ std::vector<Event> reports(uint32_t n) {
 TEST_CASE("each phase answers each event with the phase of the table") {
   std::vector<Event> events{Start{}, Stop{}, Restart{}, Reset{}};
   for (const Event& e : reports(7)) events.push_back(e);
-  // Start Stop Restart Reset | Spawned Ready SpawnFailed Exited TreeGone Extend | timers: ready kill restart stable
+  // Start Stop Restart Reset | Spawned Ready SpawnFailed Exited TreeGone Extend | timers: ready kill restart
+  // stable
   constexpr std::array<std::string_view, 7> kTable = {
       "lsls"
       "ssssss"
