@@ -38,7 +38,8 @@ Result<std::size_t> send_with_fds(int socket, std::span<const std::byte> bytes, 
 
 Result<std::size_t> receive_with_fds(int socket, std::span<std::byte> into, PassedFds& passed) {
   passed.count = 0;
-  passed.sender = static_cast<uid_t>(-1);
+  passed.pid = 0;
+  passed.uid = static_cast<uid_t>(-1);
   Control control;
   iovec part{into.data(), into.size()};
   msghdr message{};
@@ -55,7 +56,8 @@ Result<std::size_t> receive_with_fds(int socket, std::span<std::byte> into, Pass
     if (head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_CREDENTIALS) {
       ucred who{};
       std::memcpy(&who, CMSG_DATA(head), sizeof who);
-      passed.sender = who.uid;
+      passed.pid = who.pid;
+      passed.uid = who.uid;
     }
     if (head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS) continue;
     const std::size_t count = (head->cmsg_len - CMSG_LEN(0)) / sizeof(int);

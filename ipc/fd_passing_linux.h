@@ -17,8 +17,9 @@ inline constexpr std::size_t kMaxPassedFds = 250;  // the kernel's SCM_MAX_FD is
 struct PassedFds {
   std::array<UniqueFd, 253> fds;
   std::size_t count = 0;
-  uid_t sender = static_cast<uid_t>(-1);  // where SO_PASSCRED is on
-  bool truncated = false;                 // a datagram that did not fit
+  pid_t pid = 0;  // the sender's, as uid, where SO_PASSCRED is on
+  uid_t uid = static_cast<uid_t>(-1);
+  bool truncated = false;  // a datagram that did not fit
 };
 
 // One sendmsg of `bytes` with all of `fds`. The number of bytes sent, which may be fewer; the descriptors

@@ -6,9 +6,7 @@
 
 #include <cerrno>
 
-#include "core/base/text.h"
 #include "core/loop/poll.h"
-#include "ipc/buffer_pool.h"
 #include "ipc/fd_passing_linux.h"
 
 namespace tend::ipc {
@@ -19,39 +17,32 @@ constexpr int kDatagramsPerTurn = 64;  // one that talks without end does not ho
 }  // namespace
 
 struct NotifySocket::Impl : std::enable_shared_from_this<NotifySocket::Impl> {
-  Impl(loop::Loop& loop, UniqueFd fd, uid_t user, std::function<void(std::string_view, std::string_view)> f)
-      : socket(std::move(fd)), uid(user), told(std::move(f)) {
-    poll = std::make_unique<loop::Poll>(loop, socket.get(), [this](int) {
-      const auto self = shared_from_this();  // a callback may destroy the socket
-      self->read();
-    });
-    poll->watch(UV_READABLE);
-  }
+  Impl(loop::Loop& l, UniqueFd fd, uid_t user, Told f)
+      : loop(l), socket(std::move(fd)), uid(user), told(std::move(f)) {}
 
   void read() {
     PassedFds passed;
-    for (int i = 0; i < kDatagramsPerTurn && poll; ++i) {
-      std::byte room[kSlabSize];
+    for (int i = 0; i < kDatagramsPerTurn && open; ++i) {
+      std::byte room[kMaxNotifySize];
       const auto size = receive_with_fds(socket.get(), room, passed);
       if (!size && size.error().code == EAGAIN) return;
+      const bool stranger = passed.uid != 0 && passed.uid != ::geteuid() && passed.uid != uid;
+      if (size && !passed.truncated && !stranger) tell({reinterpret_cast<const char*>(room), *size}, passed);
       for (std::size_t n = 0; n < passed.count; ++n) passed.fds[n].reset();
-      const bool stranger = passed.sender != 0 && passed.sender != ::geteuid() && passed.sender != uid;
-      if (size && !passed.truncated && !stranger) tell({reinterpret_cast<const char*>(room), *size});
     }
   }
 
-  void tell(std::string_view datagram) {
-    for (const std::string& line : split(datagram, '\n')) {
-      const auto equals = line.find('=');
-      if (equals == std::string::npos || !poll) continue;
-      told(std::string_view(line).substr(0, equals), std::string_view(line).substr(equals + 1));
-    }
+  void tell(std::string_view datagram, PassedFds& passed) {
+    if (const auto message = parse_notify(datagram))
+      told(*message, {passed.pid, passed.uid}, std::span(passed.fds).first(passed.count));
   }
 
+  loop::Loop& loop;
   UniqueFd socket;
   uid_t uid;
-  std::function<void(std::string_view, std::string_view)> told;
-  std::unique_ptr<loop::Poll> poll;  // null: destroyed
+  Told told;
+  bool open = true;                  // false: destroyed
+  std::unique_ptr<loop::Poll> poll;  // before the socket goes
 };
 
 Result<UniqueFd> NotifySocket::open() {
@@ -77,10 +68,26 @@ Result<std::string> NotifySocket::address(int fd) {
   return "@" + std::string(name.sun_path + 1, size - kHead);
 }
 
-NotifySocket::NotifySocket(loop::Loop& loop, UniqueFd socket, uid_t uid,
-                           std::function<void(std::string_view, std::string_view)> told)
+NotifySocket::NotifySocket(loop::Loop& loop, UniqueFd socket, uid_t uid, Told told)
     : impl_(std::make_shared<Impl>(loop, std::move(socket), uid, std::move(told))) {}
 
-NotifySocket::~NotifySocket() { impl_->poll.reset(); }
+NotifySocket::~NotifySocket() {
+  impl_->open = false;
+  impl_->poll.reset();
+}
+
+void NotifySocket::listen() {
+  if (impl_->poll) return;
+  impl_->poll = std::make_unique<loop::Poll>(impl_->loop, impl_->socket.get(), [self = impl_.get()](int) {
+    const auto kept = self->shared_from_this();  // a callback may destroy the socket
+    kept->read();
+  });
+  impl_->poll->watch(UV_READABLE);
+}
+
+void NotifySocket::drain() {
+  const auto kept = impl_;
+  kept->read();
+}
 
 }  // namespace tend::ipc

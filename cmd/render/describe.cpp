@@ -64,6 +64,8 @@ void add_health(Box& box, const Value& row) {
 
 // What only tend knows: why the process is where it is, and each limit that was set.
 void add_more(Box& box, const Value& row, const AppSpec& spec) {
+  box.add_if("status text", row.at("status_text").text());
+  box.add_if("says it is", row.at("notified").text());
   const Value& cause = row.at("cause");
   std::string text = cause.at("text").text().empty() ? cause.at("kind").text() : cause.at("text").text();
   if (const std::string at = when(cause.at("at")); !text.empty() && !at.empty()) text += " at " + at;
@@ -76,6 +78,7 @@ void add_more(Box& box, const Value& row, const AppSpec& spec) {
   } else if (!row.at("exit_code").is_null()) {
     box.add("last exit", "code " + std::to_string(row.at("exit_code").integer()));
   }
+  box.add_if("last words", row.at("last_words").text());
   if (const int64_t delay = row.at("restart_delay").integer(); delay > 0)
     box.add("next restart after", show(Millis{delay}));
   box.add_if("started by", row.at("started_by").text());

@@ -68,6 +68,11 @@ struct Slot {
   int64_t cause_wall = 0;
   bool answers = false;          // the present process said that it answers pings
   bool other_answers = false;
+  // What the processes said by sd_notify. Start: in clock ticks since boot, of a process that the app has named as
+  // its main one, which `pid` is then; 0: pid is the keeper's child.
+  uint64_t main_start = 0, other_start = 0;
+  uint8_t notices = 0;           // the supervisor's bits
+  char status_text[160] = {};    // the begin of STATUS; NUL-terminated
 };
 
 class SlotTable {

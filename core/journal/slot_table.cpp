@@ -17,7 +17,7 @@ namespace {
 constexpr uint64_t kMagic = 0x53544f4c53444e54;  // "TNDSLOTS"
 // Counts every change of Slot or lifecycle::State: a supervisor of another version starts from the journal
 // instead.
-constexpr uint32_t kLayout = 4;
+constexpr uint32_t kLayout = 5;
 constexpr uint32_t kMaxCapacity = 1u << 20;
 
 struct Head {
@@ -134,6 +134,7 @@ bool SlotTable::put(const Slot& slot) {
   Slot& copy = cell.copies[next - kFirst];
   copy = slot;
   copy.cause_text[std::size(copy.cause_text) - 1] = '\0';
+  copy.status_text[std::size(copy.status_text) - 1] = '\0';
   std::atomic_ref(cell.valid).store(next, std::memory_order_release);
   if (known == impl_->cell_of.end()) {
     impl_->free.pop_back();

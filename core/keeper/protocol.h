@@ -10,7 +10,8 @@ namespace tend::keeper {
 
 inline constexpr uint32_t kMagic = 0x4b444e54;  // "TNDK"
 inline constexpr uint16_t kVersion = 1;
-inline constexpr int kMaxFdsPerMessage = 16;
+// A process gets what its app has stored (at most 128), its sockets and channels; the kernel passes 253 at once.
+inline constexpr int kMaxFdsPerMessage = 192;
 inline constexpr int kNameSize = 64;            // with its NUL
 inline constexpr uint32_t kMaxBlob = 8u << 20;  // bytes of a SpawnBlob
 
@@ -59,6 +60,9 @@ struct Message {
 };
 static_assert(sizeof(Message) == 128);
 
+// Bit i of SpawnBlobHead::own_pid.
+inline constexpr const char* kOwnPid[] = {"LISTEN_PID=", "WATCHDOG_PID="};
+
 // The head of a SpawnBlob; the strings follow, each NUL-terminated, in this order: path (what execve gets),
 // cwd ("" keep), argv…, envp…. Offsets of nothing: they are counted. All numbers little-endian.
 struct SpawnBlobHead {
@@ -70,8 +74,7 @@ struct SpawnBlobHead {
   int32_t umask = -1;
   int32_t nice = 0;
   int64_t nofile = 0;  // RLIMIT_NOFILE soft; 0: what the keeper was started with
-  uint32_t listen_pid =
-      0;  // 1: overwrite the value of the environment entry LISTEN_PID= with the child's pid
+  uint32_t own_pid = 0;  // kOwnPid bits: entries of the environment that get the child's pid for their value
   uint32_t reserved = 0;
   uint32_t groups[64] = {};
 };

@@ -27,7 +27,9 @@ Result<UniqueFd> make_blob(const SpawnRequest& request) {
   for (const std::string& s : request.argv) good = good && add(blob, s);
   for (const std::string& s : request.env) {
     good = good && add(blob, s);
-    if (s.starts_with("LISTEN_PID=")) head.listen_pid = 1;
+    for (size_t i = 0; i < std::size(kOwnPid); ++i) {
+      if (s.starts_with(kOwnPid[i])) head.own_pid |= 1u << i;
+    }
   }
   if (!good) return fail("arguments and environment: more than 8 MiB, or a NUL byte inside", E2BIG);
   head.size = static_cast<uint32_t>(blob.size());

@@ -23,7 +23,6 @@ namespace tend::keeper {
 namespace {
 
 constexpr int kStandardFds = 3;
-constexpr char kListenPid[] = "LISTEN_PID=";
 
 // Reads the NUL-terminated strings of a blob in their order and never past its end.
 class Strings {
@@ -84,7 +83,7 @@ class Child {
     const bool in_place = enter_directory(false);
     set_identity();
     if (!in_place) enter_directory(true);
-    write_listen_pid();
+    write_own_pid();
     empty_signal_mask();
     execve(path_, argv_, envp_);
     fail(Step::exec);
@@ -194,11 +193,13 @@ class Child {
     if (has_uid && syscall(SYS_setresuid, uid, uid, uid) != 0) fail(Step::identity);
   }
 
-  void write_listen_pid() {
-    if (head_.listen_pid == 0) return;
-    std::snprintf(listen_pid_, sizeof listen_pid_, "%s%d", kListenPid, static_cast<int>(getpid()));
-    for (uint32_t i = 0; i < head_.envc; ++i) {
-      if (std::strncmp(envp_[i], kListenPid, sizeof kListenPid - 1) == 0) envp_[i] = listen_pid_;
+  void write_own_pid() {
+    for (size_t n = 0; n < std::size(kOwnPid); ++n) {
+      if ((head_.own_pid & 1u << n) == 0) continue;
+      std::snprintf(own_pid_[n], sizeof own_pid_[n], "%s%d", kOwnPid[n], static_cast<int>(getpid()));
+      for (uint32_t i = 0; i < head_.envc; ++i) {
+        if (std::strncmp(envp_[i], kOwnPid[n], std::strlen(kOwnPid[n])) == 0) envp_[i] = own_pid_[n];
+      }
     }
   }
 
@@ -210,7 +211,7 @@ class Child {
   char* cwd_ = nullptr;
   char** argv_ = nullptr;
   char** envp_ = nullptr;
-  char listen_pid_[sizeof kListenPid + 12] = {};
+  char own_pid_[std::size(kOwnPid)][32] = {};  // the longest entry and a pid
 };
 
 }  // namespace

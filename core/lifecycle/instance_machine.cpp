@@ -7,6 +7,7 @@
 #include "core/base/match.h"
 #include "core/lifecycle/condemned.h"
 #include "core/lifecycle/leaving.h"
+#include "core/lifecycle/patience.h"
 #include "core/lifecycle/restart_rules.h"
 
 namespace tend::lifecycle {
@@ -14,12 +15,6 @@ namespace {
 
 using Role = Other::Role;
 using Stage = Other::Stage;
-
-bool awaits_ready(const Policy& p) { return p.wait_ready || p.await_online; }
-// Whether the time for getting ready is limited.
-bool has_deadline(const State& s, const Policy& p) {
-  return p.wait_ready || (p.await_online && s.other.role == Role::serving);
-}
 
 void launch(Transition& t, Millis now, const Policy& p) {
   State& s = t.state;
@@ -29,8 +24,11 @@ void launch(Transition& t, Millis now, const Policy& p) {
   s.exited_at = Millis{-1};
   s.exited = s.manual = s.executed = s.fresh = s.emptied = false;
   s.condemned = Cause::none;
+  s.ready_due = Millis{-1};
   t.act(Spawn{s.spawn});
-  if (has_deadline(s, p)) t.act(Arm{s.spawn, Timer::ready, now + p.ready});
+  if (!has_deadline(s, p)) return;
+  s.ready_due = now + p.ready;
+  t.act(Arm{s.spawn, Timer::ready, s.ready_due});
 }
 
 void forget_failures(State& s, Millis now) {
@@ -64,7 +62,7 @@ void ask_to_end(Transition& t, Millis now, const Policy& p) {
 void halt(Transition& t, bool drain, Millis now, const Policy& p) {
   State& s = t.state;
   s.draining = drain && s.phase == Phase::online && p.drain.n > 0;
-  if (s.phase == Phase::launching) t.act(Cancel{Timer::ready});
+  if (s.phase == Phase::launching) end_launch(t);
   dismiss(t, now, p);
   s.phase = Phase::stopping;
   s.exited = s.manual = s.emptied = false;
@@ -139,7 +137,7 @@ void take_back(Transition& t, Millis now, const Policy& p) {
   s.exited_at = Millis{-1};
   s.phase = Phase::online;
   s.failed_reloads += 1;
-  t.act(Cancel{Timer::ready});
+  end_launch(t);
   if (p.exp_backoff.n > 0) t.act(Arm{s.spawn, Timer::stable, now + kStableAfter});
 }
 
@@ -147,7 +145,7 @@ void take_back(Transition& t, Millis now, const Policy& p) {
 void now_ready(Transition& t, Millis now, const Policy& p) {
   State& s = t.state;
   s.phase = Phase::online;
-  if (awaits_ready(p)) t.act(Cancel{Timer::ready});
+  if (awaits_ready(p)) end_launch(t);
   if (s.other.role != Role::serving) return;
   s.reloads += 1;
   s.restarts += 1;
@@ -241,7 +239,7 @@ void on_spawn_failed(Transition& t, Millis now, const Policy& p) {
     s.cause = Cause::spawn_failed;
     return;
   }
-  t.act(Cancel{Timer::ready});
+  end_launch(t);
   s.cause = Cause::spawn_failed;
   s.exited_at = now;
   judge(t, now, p);
@@ -250,7 +248,7 @@ void on_spawn_failed(Transition& t, Millis now, const Policy& p) {
 void on_exited(Transition& t, int32_t status, Millis now, const Policy& p) {
   State& s = t.state;
   if (s.phase == Phase::launching || s.phase == Phase::online) {
-    t.act(Cancel{s.phase == Phase::launching ? Timer::ready : Timer::stable});
+    s.phase == Phase::launching ? end_launch(t) : t.act(Cancel{Timer::stable});
     note_exit(s, status, now);
     s.cause = cause_of(status);
     if (s.condemned != Cause::none) end_of_condemned(t);
@@ -299,8 +297,9 @@ void on_other(Transition& t, const Event& event, Millis now, const Policy& p) {
                      if (o.role == Role::leaving) dismiss(t, now, p);
                    },
                    [&](Condemn e) { t.act(SignalTree{o.spawn, e.signal}); },
+                   [&](Extend e) { on_extend(t, e, now); },
                    [&](Fired e) {
-                     if (e.timer == Timer::drain) on_leaving_fired(t, now, p);
+                     if (e.timer == Timer::drain && !too_early(t, e.timer, now)) on_leaving_fired(t, now, p);
                    },
                    [](const auto&) {}},
              event);
@@ -331,6 +330,7 @@ void on_kill_timeout(Transition& t, Millis now, const Policy& p) {
 
 void on_fired(Transition& t, Timer timer, Millis now, const Policy& p) {
   State& s = t.state;
+  if (too_early(t, timer, now)) return;
   switch (timer) {
     case Timer::ready:
       return on_ready_timeout(t, now, p);
@@ -386,6 +386,7 @@ Transition step(const State& state, const Event& event, Millis now, const Policy
             [&](Drained) {
               if (state.phase == Phase::stopping && state.draining) ask_to_end(t, now, p);
             },
+            [&](Extend e) { on_extend(t, e, now); },  //
             [&](SpawnFailed) { on_spawn_failed(t, now, p); },
             [&](Exited e) { on_exited(t, e.status, now, p); }, [&](TreeGone) { on_tree_gone(t, now, p); },
             [&](Fired e) { on_fired(t, e.timer, now, p); }},

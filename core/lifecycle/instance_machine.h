@@ -70,6 +70,7 @@ struct State {
   Millis created{-1};           // monotonic: first start or last manual restart; -1: none (after errored)
   Millis backoff{0};            // present exponential delay; 0: none yet
   Millis due{-1};               // monotonic: when the restart timer of `waiting` fires; -1: none
+  Millis ready_due{-1};         // monotonic: when the ready timer of `launching` fires; -1: none
   Millis kill_due{-1};          // monotonic: when the kill timer of `stopping` or of a condemned one fires (draining: the signal); -1: none
   Other other;
   friend bool operator==(const State&, const State&) = default;
@@ -95,7 +96,9 @@ inline constexpr Millis kStableAfter{30000};  // uptime that forgets the backoff
 inline constexpr Millis kMaxBackoff{15000};
 inline constexpr Millis kSpawnRetry{100};      // first delay after a failed exec, doubled by each unstable exit
 inline constexpr Millis kMinKillRepeat{100};   // between SIGKILLs, also with a kill time-out of 0
-inline constexpr int32_t kStatusUnknown = -1;  // Exited::status when the keeper was lost: no wait status has this value
+// Exited::status where there is none; no wait status has these values. Unknown: the keeper was lost. Forked: the
+// process was no child of the keeper, but one that the app had named as its main one.
+inline constexpr int32_t kStatusUnknown = -1, kStatusForked = -2;
 
 // Requests
 struct Start {};                                // by a person or resurrect
@@ -108,12 +111,14 @@ struct Condemn { uint32_t spawn; Cause cause; int signal; };  // it is not well:
 struct Spawned { uint32_t spawn; };             // exec succeeded
 struct Ready { uint32_t spawn; };               // the app said so
 struct Drained { uint32_t spawn; };             // the leaving or stopping one has nothing left to finish
+struct Extend { uint32_t spawn; Millis by; };   // the app asks: no end of its start or stop before now + by
 struct SpawnFailed { uint32_t spawn; };         // fork or exec failed; no process exists
 struct Exited { uint32_t spawn; int32_t status; };
 struct TreeGone { uint32_t spawn; };            // no descendant is left
 struct Fired { uint32_t spawn; Timer timer; };
 using Event =
-    std::variant<Start, Stop, Restart, Reload, Reset, Condemn, Spawned, Ready, Drained, SpawnFailed, Exited, TreeGone, Fired>;
+    std::variant<Start, Stop, Restart, Reload, Reset, Condemn, Spawned, Ready, Drained, Extend, SpawnFailed, Exited, TreeGone,
+                 Fired>;
 
 // Actions
 struct Spawn { uint32_t spawn; };               // start process number `spawn`

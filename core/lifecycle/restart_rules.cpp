@@ -8,7 +8,7 @@ namespace tend::lifecycle {
 namespace {
 
 bool is_stop_code(int32_t status, const Policy& p) {
-  if (status == kStatusUnknown || !WIFEXITED(status)) return false;
+  if (!WIFEXITED(status)) return false;
   const auto end = p.stop_codes.begin() + std::min<std::size_t>(p.stop_code_count, p.stop_codes.size());
   return std::find(p.stop_codes.begin(), end, WEXITSTATUS(status)) != end;
 }
@@ -17,12 +17,13 @@ bool is_stop_code(int32_t status, const Policy& p) {
 
 void note_exit(State& s, int32_t status, Millis now) {
   s.exited_at = now;
-  s.has_exit = status != kStatusUnknown;
+  s.has_exit = status >= 0;
   s.last_status = s.has_exit ? status : 0;
 }
 
 Cause cause_of(int32_t status) {
   if (status == kStatusUnknown) return Cause::keeper_lost;
+  if (status == kStatusForked) return Cause::exited;
   return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? Cause::exited : Cause::crash;
 }
 

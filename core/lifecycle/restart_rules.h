@@ -5,7 +5,7 @@
 
 namespace tend::lifecycle {
 
-// The current process ended with `status`, a wait status or kStatusUnknown.
+// The current process ended with `status`, a wait status, or none was to be had.
 void note_exit(State& state, int32_t status, Millis now);
 Cause cause_of(int32_t status);  // when nobody asked for the end
 

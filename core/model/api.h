@@ -48,7 +48,9 @@
 // base_env: {caller's}, instance: slot, out, error,
 //           log: the instance's own log paths ("" none), pid_path, exit_code, exit_signal, cause: {kind,
 //           text, at}, restart_delay: current backoff ms, node_version, unique_id, tree: [pids of the last
-//           stop], started_by}
+//           stop], started_by, status_text?: what the app said of itself by sd_notify(3),
+//           notified?: "reloading"|"stopping", which it said too, last_words?: ERRNO and EXIT_STATUS of the
+//           last process that sent them}
 #pragma once
 
 #include <cstddef>

@@ -29,6 +29,7 @@ std::string cause_text(const Instance& app) {
       return app.cause_text;
     case Cause::crash:
     case Cause::exited:
+      if (!s.has_exit) return "exit status unknown (double fork)";
       if (WIFSIGNALED(s.last_status)) {
         return "killed by " + signal_name(WTERMSIG(s.last_status)) +
                (WCOREDUMP(s.last_status) ? ", core dumped" : "");

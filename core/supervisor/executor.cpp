@@ -44,11 +44,12 @@ std::string keep_name(std::string_view kind, uint32_t id, uint32_t spawn) {
   return std::string(kind) + "/" + std::to_string(id) + "." + std::to_string(spawn);
 }
 
-Executor::Executor(Mechanisms mechanisms, Workers& workers, Heartbeats& heartbeats, Feed feed, Find find,
-                   LogsEnded logs_ended)
+Executor::Executor(Mechanisms mechanisms, Workers& workers, Heartbeats& heartbeats, Notices& notices,
+                   Feed feed, Find find, LogsEnded logs_ended)
     : m_(mechanisms),
       workers_(workers),
       heartbeats_(heartbeats),
+      notices_(notices),
       feed_(std::move(feed)),
       find_(std::move(find)),
       logs_ended_(std::move(logs_ended)) {}
@@ -97,7 +98,7 @@ void Executor::signal(Instance& app, uint32_t spawn, int number) {
   const tree::Member to = member(app, spawn);
   if (app.policy.treekill && to.main_pid > 0) {
     m_.tree.signal(to, number);
-  } else {
+  } else if (!notices_.signal(app, spawn, number)) {
     m_.keeper.signal(app.id, spawn, number);  // also while the pid is not known yet
   }
 }
@@ -106,14 +107,20 @@ void Executor::spawn(Instance& app, uint32_t number) {
   app.main.pid = 0;
   app.main.channel.reset();
   app.error.clear();
-  if (!plan_reads_files(*app.spec)) return planned(app.id, number, plan(plan_input(m_.home, app)));
+  PlanInput input = plan_input(m_.home, app);
+  input.spawn = number;
+  input.stored = notices_.store().of(app.id);
+  if (!plan_reads_files(*app.spec)) return planned(input, plan(input));
   auto result = std::make_shared<Result<keeper::SpawnRequest>>(fail("not planned"));
+  const auto in = std::make_shared<const PlanInput>(std::move(input));
   loop::work(
-      m_.loop, [result, in = plan_input(m_.home, app)] { *result = plan(in); },
-      [this, result, id = app.id, number] { planned(id, number, std::move(*result)); });
+      m_.loop, [result, in] { *result = plan(*in); },
+      [this, result, in] { planned(*in, std::move(*result)); });
 }
 
-void Executor::planned(uint32_t id, uint32_t number, Result<keeper::SpawnRequest> request) {
+void Executor::planned(const PlanInput& in, Result<keeper::SpawnRequest> request) {
+  const uint32_t id = in.id;
+  const uint32_t number = in.spawn;
   Instance* app = find_(id);
   if (app == nullptr || app->state.spawn != number) return;
   if (app->state.phase !=
@@ -121,13 +128,13 @@ void Executor::planned(uint32_t id, uint32_t number, Result<keeper::SpawnRequest
     feed_(id, lifecycle::SpawnFailed{number});
     return;
   }
-  Status sent = request ? hand_over(*app, *request) : Status(tl::unexpected(request.error()));
+  Status sent = request ? hand_over(*app, in, *request) : Status(tl::unexpected(request.error()));
   if (sent) return;
   app->error = sent.error().message;
   feed_(id, lifecycle::SpawnFailed{number});
 }
 
-Status Executor::hand_over(Instance& app, keeper::SpawnRequest& request) {
+Status Executor::hand_over(Instance& app, const PlanInput& in, keeper::SpawnRequest& request) {
   const uint32_t number = request.spawn;
   std::vector<int> sockets;
   if (!app.spec->listen.empty()) {
@@ -135,10 +142,11 @@ Status Executor::hand_over(Instance& app, keeper::SpawnRequest& request) {
     if (!bound) return tl::unexpected(bound.error());
     if (passes_sockets(*app.spec)) sockets = std::move(*bound);
   }
-  auto in = make_pipe();
+  for (const StoredFd& s : in.stored) sockets.push_back(s.fd->get());
+  auto input = make_pipe();
   auto out = make_pipe();
   auto err = make_pipe();
-  if (!in || !out || !err) return fail("too many open descriptors: raise the limit (ulimit -n)");
+  if (!input || !out || !err) return fail("too many open descriptors: raise the limit (ulimit -n)");
   Ends channel, heartbeat;
   if (speaks_node_channel(*app.spec)) {
     auto made = make_ends();
@@ -154,13 +162,9 @@ Status Executor::hand_over(Instance& app, keeper::SpawnRequest& request) {
     heartbeat = std::move(*made);
   }
   UniqueFd notify;
-  if (app.spec->wait_ready) {
-    auto made = ipc::NotifySocket::open();
+  if (may_notify(*app.spec, m_.home.pm2)) {
+    auto made = notices_.open(request);
     if (!made) return tl::unexpected(made.error());
-    auto address = ipc::NotifySocket::address(made->get());
-    if (!address) return tl::unexpected(address.error());
-    request.env.push_back("NOTIFY_SOCKET=" + *address);
-    m_.keeper.hold(keep_name("notify", app.id, number), made->get());
     notify = std::move(*made);
   }
   if (big_pipes_ < kBigPipes) {
@@ -171,20 +175,20 @@ Status Executor::hand_over(Instance& app, keeper::SpawnRequest& request) {
   if (app.identity.uid >= 0) {  // so that the app may open /dev/stdout anew (settled 34)
     const auto uid = static_cast<uid_t>(app.identity.uid);
     const auto gid = static_cast<gid_t>(app.identity.gid);
-    for (const int fd : {in->read.get(), out->write.get(), err->write.get()}) {
+    for (const int fd : {input->read.get(), out->write.get(), err->write.get()}) {
       if (fchown(fd, uid, gid) != 0) m_.log.warn(app_text(app) + " its pipes stay the daemon's");
     }
   }
   UniqueFd null;
   if (app.spec->disable_logs) {
     null.reset(open("/dev/null", O_RDWR | O_CLOEXEC));
-    request.child_fds = {in->read.get(), null.get(), null.get()};
+    request.child_fds = {input->read.get(), null.get(), null.get()};
   } else {
-    request.child_fds = {in->read.get(), out->write.get(), err->write.get()};
+    request.child_fds = {input->read.get(), out->write.get(), err->write.get()};
     m_.keeper.hold(keep_name("out", app.id, number), out->read.get());
     m_.keeper.hold(keep_name("err", app.id, number), err->read.get());
   }
-  m_.keeper.hold(keep_name("in", app.id, number), in->write.get());
+  m_.keeper.hold(keep_name("in", app.id, number), input->write.get());
   request.child_fds.insert(request.child_fds.end(), sockets.begin(), sockets.end());
   if (channel.ours) {
     request.child_fds.push_back(channel.child.get());
@@ -207,7 +211,7 @@ Status Executor::hand_over(Instance& app, keeper::SpawnRequest& request) {
   workers_.joined(app, number);
   if (channel.ours) adopt_channel(app, number, std::move(channel.ours));
   heartbeats_.joined(app, number, std::move(heartbeat.ours));
-  if (notify) adopt_notify(app, number, std::move(notify));
+  if (notify) notices_.adopt(app, number, std::move(notify));
   return {};
 }
 
@@ -222,18 +226,6 @@ void Executor::adopt_channel(Instance& app, uint32_t spawn, UniqueFd socket) {
   side->channel = std::make_unique<ipc::NodeChannel>(
       m_.loop, std::move(socket),
       [this, id, spawn](const Value& message) { workers_.message(id, spawn, message); }, [] {});
-}
-
-void Executor::adopt_notify(Instance& app, uint32_t spawn, UniqueFd socket) {
-  Side* side = side_of(app, spawn);
-  if (side == nullptr) return;
-  const uid_t uid = app.identity.uid >= 0 ? static_cast<uid_t>(app.identity.uid) : geteuid();
-  side->notify = std::make_unique<ipc::NotifySocket>(
-      m_.loop, std::move(socket), uid,
-      [this, id = app.id, spawn](std::string_view key, std::string_view value) {
-        if (key == "READY" && value == "1") workers_.said_ready(id, spawn);
-        if (key == "WATCHDOG" && value == "1") heartbeats_.watchdog_ping(id, spawn);
-      });
 }
 
 void Executor::prepare_logs(const Instance& app) {

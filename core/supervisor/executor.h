@@ -15,6 +15,7 @@
 #include "core/model/home.h"
 #include "core/supervisor/heartbeats.h"
 #include "core/supervisor/instance.h"
+#include "core/supervisor/notices.h"
 #include "core/supervisor/spawn_plan.h"
 #include "core/supervisor/workers.h"
 #include "core/tree/process_tree.h"
@@ -36,8 +37,8 @@ class Executor {
   using Feed = std::function<void(uint32_t id, const lifecycle::Event& event)>;
   using Find = std::function<Instance*(uint32_t id)>;
   using LogsEnded = std::function<void(uint32_t id, uint32_t spawn)>;  // all that it printed is in its files
-  Executor(Mechanisms mechanisms, Workers& workers, Heartbeats& heartbeats, Feed feed, Find find,
-           LogsEnded logs_ended);
+  Executor(Mechanisms mechanisms, Workers& workers, Heartbeats& heartbeats, Notices& notices, Feed feed,
+           Find find, LogsEnded logs_ended);
 
   void run(Instance& app, const lifecycle::Action& action);
   void signal(Instance& app, uint32_t spawn, int number);
@@ -47,19 +48,19 @@ class Executor {
   // Descriptors that a predecessor had in the keeper.
   void adopt_log(Instance& app, uint32_t spawn, logs::Channel channel, UniqueFd pipe);
   void adopt_channel(Instance& app, uint32_t spawn, UniqueFd socket);
-  void adopt_notify(Instance& app, uint32_t spawn, UniqueFd socket);
   // Creates the files of an instance, before its first process.
   void prepare_logs(const Instance& app);
 
  private:
   void spawn(Instance& app, uint32_t number);
-  void planned(uint32_t id, uint32_t number, Result<keeper::SpawnRequest> request);
-  Status hand_over(Instance& app, keeper::SpawnRequest& request);
+  void planned(const PlanInput& in, Result<keeper::SpawnRequest> request);
+  Status hand_over(Instance& app, const PlanInput& in, keeper::SpawnRequest& request);
   logs::StreamOptions stream_options(const Instance& app, logs::Channel channel) const;
   tree::Member member(Instance& app, uint32_t spawn) const;
   Mechanisms m_;
   Workers& workers_;
   Heartbeats& heartbeats_;
+  Notices& notices_;
   Feed feed_;
   Find find_;
   LogsEnded logs_ended_;

@@ -34,6 +34,16 @@ Workers::Owner Supervisor::workers_owner() {
           }};
 }
 
+Notices::Owner Supervisor::notices_owner() {
+  return {[this](uint32_t id, const lifecycle::Event& e) { feed(id, e); },
+          [this](uint32_t id) { return find(id); }, [this](const Instance& app) { note(app); },
+          [this](const Instance& app, int before) {
+            proc_.forget(before);
+            bus_.publish("main process", app, app.state.phase, m_.clock.wall().n,
+                         std::to_string(before) + " has named another one");
+          }};
+}
+
 std::vector<Instance*> Supervisor::group(const AppSpec& spec) const {
   std::vector<Instance*> found;
   for (const auto& [id, app] : table_) {

@@ -208,6 +208,8 @@ void Heartbeats::watchdog_period(uint32_t id, uint32_t spawn, Millis period) {
   const Instance* app = owner_.find(id);
   if (app == nullptr || !may_answer(*app->spec)) return;
   Patient& p = enter(*app, spawn);
+  if (period.n == 0) p.watchdog = false;
+  if (period.n == 0) return;
   p.policy.interval = Millis{std::max<int64_t>(period.n / p.policy.misses, 1)};
   p.due = next_on_grid(clock_.now(), p.policy.interval);
   sleep_until_due();

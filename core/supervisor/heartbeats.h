@@ -50,7 +50,7 @@ class Heartbeats {
   // sd_notify(3)
   void watchdog_ping(uint32_t id, uint32_t spawn);
   void watchdog_trigger(uint32_t id, uint32_t spawn);
-  void watchdog_period(uint32_t id, uint32_t spawn, Millis period);
+  void watchdog_period(uint32_t id, uint32_t spawn, Millis period);  // 0: it pings no more
   void excuse(uint32_t id, uint32_t spawn);  // it is stopping: silence is no fault from now on
 
   // For listings: the word of the column, and with `full` lag, heap, handles and the packets seen. Null:

@@ -11,6 +11,7 @@
 #include "core/lifecycle/instance_machine.h"
 #include "core/loop/timer.h"
 #include "core/model/app_spec.h"
+#include "core/supervisor/notified.h"
 #include "ipc/node_channel.h"
 #include "ipc/notify_socket.h"
 
@@ -31,7 +32,7 @@ struct BaseEnv {
 
 // What belongs to one process. An instance has a second one while it is reloaded (lifecycle::Other).
 struct Side {
-  int pid = 0;  // 0: not known, or none
+  int pid = 0;  // of the main process; 0: not known, or none
   int64_t spawned_wall = 0;
   bool reported = false;  // a worker's first frame came
   bool ready = false;     // it said so
@@ -41,7 +42,8 @@ struct Side {
   // the old process can be left without new connections while it finishes.
   bool second = false;
   std::unique_ptr<ipc::NodeChannel> channel;
-  std::unique_ptr<ipc::NotifySocket> notify;  // with wait_ready
+  std::unique_ptr<ipc::NotifySocket> notify;  // where it was given one
+  std::unique_ptr<Notified> notified;         // null: it said nothing
 };
 
 struct Instance {
@@ -64,8 +66,9 @@ struct Instance {
   Side main, other;                                            // other: as state.other says
   int64_t created_wall = -1, exited_wall = 0, cause_wall = 0;  // ms since the epoch
   std::string cause_text;
-  std::string error;      // why the last spawn failed; empty: it did not
-  bool deleting = false;  // goes when it is stopped
+  std::string last_words;  // what the last process said of its end by sd_notify
+  std::string error;       // why the last spawn failed; empty: it did not
+  bool deleting = false;   // goes when it is stopped
 
   std::array<std::unique_ptr<loop::Timer>, lifecycle::kTimerKinds> timers;
   std::unique_ptr<loop::Timer> cron;

@@ -39,7 +39,7 @@ EventBus::Subscription log_events(EventBus& bus, Log& log) {
   return bus.subscribe([&log](const Record& r) {
     const std::string app = "App [" + r.app.spec->name + ":" + std::to_string(r.app.id) + "] ";
     if (r.event == "exit") {
-      log.info(app + how(r.app.state.last_status));
+      log.info(app + (r.app.state.has_exit ? how(r.app.state.last_status) : "ended, exit status unknown"));
     } else if (r.event == "start" || r.event == "restart") {
       log.info(app + "starting in -" + r.app.spec->exec_mode + " mode-");
     } else if (r.event == "takeover") {
@@ -63,7 +63,8 @@ EventBus::Subscription log_events(EventBus& bus, Log& log) {
 
 PidFiles::PidFiles(loop::Loop& loop, EventBus& bus) : loop_(loop) {
   subscription_ = bus.subscribe([this](const Record& r) {
-    if (r.event == "online" || r.event == "reload" || r.event == "reload failed") {
+    if (r.event == "online" || r.event == "main process" || r.event == "reload" ||
+        r.event == "reload failed") {
       push(config::instance_pid_path(*r.app.spec, r.app.id), r.app.main.pid);
     } else if (!lifecycle::alive(r.app.state.phase) && lifecycle::alive(r.from)) {
       push(config::instance_pid_path(*r.app.spec, r.app.id), 0);

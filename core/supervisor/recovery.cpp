@@ -140,6 +140,7 @@ void Supervisor::recover(Left left) {
     app->cause_wall = slot.cause_wall;
     app->main.answers = slot.answers;
     app->other.answers = slot.other_answers;
+    notices_.recall(*app, slot);
   }
 
   // Descriptors and reports, in the keeper's order; what belongs to a process that is no more wanted is let
@@ -155,6 +156,8 @@ void Supervisor::recover(Left left) {
       later.push_back(std::move(r));
     } else if (r.name.rfind("sock/", 0) == 0) {
       workers_.give_back(r.name, std::move(r.fd));
+    } else if (FdStore::is_stored(r.name, kept.id)) {
+      find(kept.id) != nullptr ? notices_.store().give_back(r.name, std::move(r.fd)) : m_.keeper.drop(r.name);
     } else if (read_keep_name(r.name, kept)) {
       Instance* app = find(kept.id);
       const bool unborn = app != nullptr && app->state.phase == Phase::launching &&
@@ -174,7 +177,7 @@ void Supervisor::recover(Left left) {
       } else if (kept.kind == "ipc") {
         executor_.adopt_channel(*app, kept.spawn, std::move(r.fd));
       } else if (kept.kind == "notify") {
-        executor_.adopt_notify(*app, kept.spawn, std::move(r.fd));
+        notices_.adopt(*app, kept.spawn, std::move(r.fd));
       } else if (kept.kind == "hb") {
         heartbeats_.joined(*app, kept.spawn, std::move(r.fd));
       }
@@ -188,6 +191,8 @@ void Supervisor::recover(Left left) {
     if (s.other.role != Role::none) workers_.adopt(app, s.other.spawn);  // first: the other is measured by it
     if (lifecycle::alive(s.phase)) workers_.adopt(app, s.spawn);
     if (lifecycle::alive(s.phase) && s.executed) probes_.joined(app, s.spawn);
+    if (s.other.role != Role::none && !s.other.exited) notices_.resume(app, s.other.spawn);
+    if (lifecycle::alive(s.phase) && s.phase != Phase::sweeping && !s.exited) notices_.resume(app, s.spawn);
     arm_cron(app);
     if (placed.count(id) == 0) {
       note(app);
@@ -209,8 +214,7 @@ void Supervisor::recover(Left left) {
         break;
       case Phase::launching:
         if (!has_process) executor_.run(app, lifecycle::Spawn{s.spawn});
-        if (app.policy.wait_ready || s.other.role == Role::serving)
-          arm(Timer::ready, s.since + app.policy.ready);
+        if (s.ready_due.n >= 0) arm(Timer::ready, s.ready_due);
         break;
       case Phase::online:
         if (app.policy.exp_backoff.n > 0) arm(Timer::stable, s.since + lifecycle::kStableAfter);

@@ -46,6 +46,11 @@ void add_full(Map& m, const Instance& app) {
              WIFSIGNALED(s.last_status) ? Value(signal_name(WTERMSIG(s.last_status))) : Value());
     m.append("exited", app.exited_wall);
   }
+  if (!app.last_words.empty()) m.append("last_words", app.last_words);
+  if (const Notified* said = app.main.notified.get(); said != nullptr && lifecycle::alive(s.phase)) {
+    if (!said->status.empty()) m.append("status_text", said->status);
+    if (said->reloading || said->stopping) m.append("notified", said->stopping ? "stopping" : "reloading");
+  }
   m.append("cause", Map{{"kind", cause_word(s.cause)}, {"text", cause_text(app)}, {"at", app.cause_wall}});
   m.append("restart_delay", s.backoff.n);
   m.append("unique_id", app.unique_id);

@@ -49,11 +49,12 @@ Result<std::string> find_program(const std::string& word, const Env& env, const 
 }
 
 // LISTEN_FDNAMES: one name for each, without colons.
-std::string socket_names(const AppSpec& spec) {
+std::string descriptor_names(const PlanInput& in) {
   std::string name;
-  for (const char c : spec.name) name += c == ':' || static_cast<unsigned char>(c) < ' ' ? '_' : c;
-  std::string names = name;
-  for (std::size_t i = 1; i < spec.listen.size(); ++i) names += ":" + name;
+  for (const char c : in.spec->name) name += c == ':' || static_cast<unsigned char>(c) < ' ' ? '_' : c;
+  std::string names;
+  for (std::size_t i = in.stored.size(); i < listen_fds(in); ++i) names += (names.empty() ? "" : ":") + name;
+  for (const StoredFd& s : in.stored) names += (names.empty() ? "" : ":") + s.name;
   return names;
 }
 
@@ -136,18 +137,23 @@ void add_own(Env& env, const PlanInput& in) {
   if (in.home.pm2) set_variable(env, "PM2_USAGE", "CLI");
   if (!spec.cwd.empty()) set_variable(env, "PWD", spec.cwd);
   if (!in.identity.home.empty()) set_variable(env, "HOME", in.identity.home);
-  const std::size_t sockets = passes_sockets(spec) ? spec.listen.size() : 0;
-  if (sockets > 0) {
-    set_variable(env, "LISTEN_FDS", std::to_string(sockets));
+  const std::size_t descriptors = listen_fds(in);
+  if (descriptors > 0) {
+    set_variable(env, "LISTEN_FDS", std::to_string(descriptors));
     set_variable(env, "LISTEN_PID", "");  // the child's own, filled in by itself
-    set_variable(env, "LISTEN_FDNAMES", socket_names(spec));
+    set_variable(env, "LISTEN_FDNAMES", descriptor_names(in));
+  }
+  if (may_keep_watchdog(spec, in.home.pm2)) {
+    const int64_t period = spec.heartbeat_interval.n * spec.heartbeat_misses * 1000;
+    set_variable(env, "WATCHDOG_USEC", std::to_string(period));
+    set_variable(env, "WATCHDOG_PID", "");  // as LISTEN_PID
   }
   if (has_heartbeat_channel(spec)) {
     const std::size_t channel = speaks_node_channel(spec) ? 1 : 0;
-    set_variable(env, "TEND_HEARTBEAT", heartbeat_setting(spec, cluster::kFirstFd + sockets + channel));
+    set_variable(env, "TEND_HEARTBEAT", heartbeat_setting(spec, cluster::kFirstFd + descriptors + channel));
   }
   if (speaks_node_channel(spec)) {
-    set_variable(env, "NODE_CHANNEL_FD", std::to_string(cluster::kFirstFd + sockets));
+    set_variable(env, "NODE_CHANNEL_FD", std::to_string(cluster::kFirstFd + descriptors));
     set_variable(env, "NODE_CHANNEL_SERIALIZATION_MODE", "json");
     if (drains(spec)) set_variable(env, "TEND_DRAIN", drain_setting(spec, in.spare));
     // Node 22 and newer keep compiled code there: the next start is faster.
@@ -180,6 +186,18 @@ bool answers_by_preload(const AppSpec& spec) {
   return spec.heartbeat == "on" ||
          std::none_of(spec.node_args.begin(), spec.node_args.end(),
                       [](const std::string& arg) { return arg.starts_with("--inspect"); });
+}
+
+std::size_t listen_fds(const PlanInput& in) {
+  return (passes_sockets(*in.spec) ? in.spec->listen.size() : 0) + in.stored.size();
+}
+
+bool may_notify(const AppSpec& spec, bool pm2) {
+  return spec.wait_ready || (!pm2 && spec.heartbeat != "off");
+}
+
+bool may_keep_watchdog(const AppSpec& spec, bool pm2) {
+  return !pm2 && spec.heartbeat != "off" && !speaks_node_channel(spec);
 }
 
 bool passes_sockets(const AppSpec& spec) { return !spec.listen.empty() && !is_worker(spec); }

@@ -4,6 +4,7 @@
 #include "core/base/result.h"
 #include "core/keeper/client.h"
 #include "core/model/home.h"
+#include "core/supervisor/fd_store.h"
 #include "core/supervisor/instance.h"
 
 namespace tend::supervisor {
@@ -18,6 +19,7 @@ struct PlanInput {
   Identity identity;
   std::string unique_id;
   bool spare = false;
+  std::vector<StoredFd> stored = {};  // what a former process left for this one
 };
 
 PlanInput plan_input(const Home& home, const Instance& app);
@@ -28,6 +30,11 @@ bool answers_by_preload(const AppSpec& spec);
 // Whether the sockets of the option `listen` are passed as descriptors from 3 on; a worker asks for them
 // instead.
 bool passes_sockets(const AppSpec& spec);
+// How many descriptors it finds from 3 on: those sockets, then what was stored. Node's channel follows.
+std::size_t listen_fds(const PlanInput& in);
+// Whether it gets a NOTIFY_SOCKET, and whether it is told that its WATCHDOG=1 is awaited: Node answers pings.
+bool may_notify(const AppSpec& spec, bool pm2);
+bool may_keep_watchdog(const AppSpec& spec, bool pm2);
 // Whether plan() has to look at the disk (PATH, env_file); if not it may run on the loop.
 bool plan_reads_files(const AppSpec& spec);
 // The environment alone: base, filtered; env_file; env; what tend adds. Error: the env_file cannot be read.

@@ -47,16 +47,29 @@ Supervisor::Supervisor(Mechanisms mechanisms, journal::Journal& journal, journal
       rollouts_(*this),
       canaries_(*this),
       workers_(m_.loop, m_.log, m_.keeper, workers_owner()),
+      notices_({m_.loop, m_.clock, m_.log, m_.keeper, m_.tree, workers_}, notices_owner()),
       heartbeats_(m_.loop, m_.clock, heartbeats_owner()),
       executor_(
-          m_, workers_, heartbeats_, [this](uint32_t id, const lifecycle::Event& e) { feed(id, e); },
+          m_, workers_, heartbeats_, notices_,
+          [this](uint32_t id, const lifecycle::Event& e) { feed(id, e); },
           [this](uint32_t id) { return find(id); },
           [this](uint32_t id, uint32_t spawn) {
             if (const Instance* app = find(id)) chronicle_.logs_ended(*app, spawn);
           }),
       hangs_(*this),
       probes_(*this),
-      memory_timer_(m_.loop, [this] { watch_memory(); }) {}
+      memory_timer_(m_.loop, [this] { watch_memory(); }) {
+  notices_.sinks.stopping = [this](uint32_t id, uint32_t spawn) { heartbeats_.excuse(id, spawn); };
+  notices_.sinks.watchdog_ping = [this](uint32_t id, uint32_t spawn) {
+    heartbeats_.watchdog_ping(id, spawn);
+  };
+  notices_.sinks.watchdog_trigger = [this](uint32_t id, uint32_t spawn) {
+    heartbeats_.watchdog_trigger(id, spawn);
+  };
+  notices_.sinks.watchdog_period = [this](uint32_t id, uint32_t spawn, uint64_t us) {
+    heartbeats_.watchdog_period(id, spawn, Millis{static_cast<int64_t>(us / 1000)});
+  };
+}
 
 Instance* Supervisor::find(uint32_t id) {
   const auto it = table_.find(id);
@@ -221,7 +234,7 @@ void Supervisor::handle(uint32_t id, const lifecycle::Event& event) {
     Side& side = *over == before.spawn ? app.main : app.other;
     proc_.forget(side.pid);
     side.channel.reset();
-    side.notify.reset();
+    notices_.ended(app, side);
   }
   place_sides(app, before);
   if (std::holds_alternative<lifecycle::Exited>(event) && after.has_exit) app.exited_wall = wall;
@@ -284,6 +297,7 @@ void Supervisor::erase(Instance& app) {
   auto owned = std::move(table_.at(id));
   table_.erase(id);
   slots_.erase(id);
+  notices_.forget(id);
   pending_.push_back({id, Value()});
   pending_.push_back({kWishIds + id, Value()});
   pending_.push_back(
@@ -323,6 +337,7 @@ void Supervisor::note(const Instance& app) {
   slot.other_answers = app.other.answers;
   const std::size_t n = std::min(app.cause_text.size(), sizeof slot.cause_text - 1);
   app.cause_text.copy(slot.cause_text, n);
+  Notices::note(app, slot);
   slots_.put(slot);
 }
 
@@ -335,7 +350,7 @@ void Supervisor::on_report(keeper::Report r) {
     case Kind::spawned:
     case Kind::spawn_pending:
       if (!ours) return unknown_process(r);
-      side->pid = static_cast<int>(r.a);
+      notices_.started(*app, r.spawn, static_cast<int>(r.a));
       if (r.kind == Kind::spawned) feed(r.id, lifecycle::Spawned{r.spawn});
       note(*app);
       break;
@@ -362,6 +377,7 @@ void Supervisor::on_report(keeper::Report r) {
       m_.keeper.ack(r.id, r.spawn);
       break;
     case Kind::exited:
+      if (ours && notices_.lives_on(*app, r.spawn)) break;
       if (ours) feed(r.id, lifecycle::Exited{r.spawn, static_cast<int32_t>(r.b)});
       // After the event: the queue is drained before the keeper reads this.
       m_.loop.defer([this, id = r.id, spawn = r.spawn] { m_.keeper.ack(id, spawn); });

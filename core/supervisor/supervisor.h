@@ -20,6 +20,7 @@
 #include "core/supervisor/hangs.h"
 #include "core/supervisor/heartbeats.h"
 #include "core/supervisor/instance.h"
+#include "core/supervisor/notices.h"
 #include "core/supervisor/probes.h"
 #include "core/supervisor/rollouts.h"
 #include "core/supervisor/waiters.h"
@@ -57,6 +58,7 @@ class Supervisor {
   Heartbeats& heartbeats() { return heartbeats_; }
   Probes& probes() { return probes_; }
   Chronicle& chronicle() { return chronicle_; }
+  Notices& notices() { return notices_; }
   const Mechanisms& parts() const { return m_; }
   bool durable() const { return journal_.durable(); }
 
@@ -99,6 +101,7 @@ class Supervisor {
   void release_sockets(const Instance& app);
   Workers::Owner workers_owner();
   Heartbeats::Owner heartbeats_owner();
+  Notices::Owner notices_owner();
   void note(const Instance& app);
   Value body(const Instance& app) const;
   void note_wish(const Instance& app);
@@ -120,6 +123,7 @@ class Supervisor {
   Rollouts rollouts_;
   Canaries canaries_;
   Workers workers_;
+  Notices notices_;
   Heartbeats heartbeats_;
   Executor executor_;
   Hangs hangs_;

@@ -79,9 +79,9 @@ time.sleep(1000)
         self.tend.wait_status("app", "online")
         self.assertEqual(self.tend.app("app")["pid"], pid)
 
-    def test_an_app_without_wait_ready_gets_no_notify_socket_of_its_caller(self):
+    def test_an_app_that_gets_no_notify_socket_gets_none_of_its_caller_either(self):
         self.tend.script("app.sh", "#!/bin/sh\necho \"[$NOTIFY_SOCKET]\" > seen\nexec sleep 1000\n")
-        self.tend.ok("start", "app.sh", env={"NOTIFY_SOCKET": "@somebody"})
+        self.tend.ok("start", "app.sh", "--heartbeat", "off", env={"NOTIFY_SOCKET": "@somebody"})
         seen = self.tend.work / "seen"
         wait_for(lambda: seen.exists() and seen.read_text(), what="the app's word")
         self.assertEqual(seen.read_text(), "[]\n")

@@ -7,9 +7,9 @@
 #include <sys/wait.h>
 
 #include <cstring>
+#include <iterator>
 #include <span>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "core/loop/timer.h"
@@ -23,8 +23,11 @@ namespace {
 struct Told {
   loop::Loop loop;
   std::string address;
-  std::vector<std::pair<std::string, std::string>> said;
+  std::vector<std::string> said;  // the keys
+  std::vector<NotifySender> senders;
+  std::vector<UniqueFd> kept;
   std::function<void()> on_word = [] {};
+  bool keep = false;
   std::unique_ptr<NotifySocket> socket;
 
   Told() {
@@ -33,11 +36,15 @@ struct Told {
     auto name = NotifySocket::address(fd->get());
     REQUIRE(name);
     address = *name;
-    socket = std::make_unique<NotifySocket>(loop, std::move(*fd), ::geteuid(),
-                                            [this](std::string_view key, std::string_view value) {
-                                              said.emplace_back(key, value);
-                                              on_word();
-                                            });
+    socket = std::make_unique<NotifySocket>(
+        loop, std::move(*fd), ::geteuid(),
+        [this](const NotifyMessage& message, const NotifySender& sender, std::span<UniqueFd> fds) {
+          for (const auto& line : message) said.emplace_back(line.key);
+          senders.push_back(sender);
+          if (keep) std::move(fds.begin(), fds.end(), std::back_inserter(kept));
+          on_word();
+        });
+    socket->listen();
   }
   void run(Millis limit) {
     loop::Timer end(loop, [this] { loop.stop(); });
@@ -64,18 +71,40 @@ void send(const std::string& address, const std::string& text, int fd = -1) {
 
 }  // namespace
 
-TEST_CASE("each line is a key and its value; what is none is passed over") {
+TEST_CASE("messages come whole and in order with their sender; one that is too long does not come") {
   Told t;
-  send(t.address, "STATUS=up = fine\nREADY=1\n\nnothing\n=\n");
+  send(t.address, "STATUS=fine\nREADY=1\n");
   send(t.address, std::string(9000, 'x') + "=1");
   send(t.address, "LAST=");
   t.on_word = [&t] {
-    if (t.said.back().first == "LAST") t.loop.stop();
+    if (t.said.back() == "LAST") t.loop.stop();
   };
   t.run(Millis{5000});
-  const std::vector<std::pair<std::string, std::string>> expected = {
-      {"STATUS", "up = fine"}, {"READY", "1"}, {"", ""}, {"LAST", ""}};
-  CHECK(t.said == expected);
+  CHECK(t.said == std::vector<std::string>{"STATUS", "READY", "LAST"});
+  REQUIRE(t.senders.size() == 2);
+  CHECK(t.senders[0].pid == ::getpid());
+  CHECK(t.senders[0].uid == ::geteuid());
+}
+
+TEST_CASE("what was sent before the end is there to be drained, without a turn of the loop") {
+  Told t;
+  send(t.address, "STATUS=bye");
+  t.socket->drain();
+  CHECK(t.said == std::vector<std::string>{"STATUS"});
+}
+
+TEST_CASE("a descriptor is the callee's if it takes it") {
+  Told t;
+  t.keep = true;
+  int ends[2];
+  REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+  const UniqueFd read_end(ends[0]);
+  UniqueFd write_end(ends[1]);
+  send(t.address, "FDSTORE=1", write_end.get());
+  write_end.reset();
+  t.socket->drain();
+  REQUIRE(t.kept.size() == 1);
+  CHECK(::write(t.kept[0].get(), "x", 1) == 1);
 }
 
 TEST_CASE("a descriptor that comes along is closed: who waits for the barrier goes on") {
@@ -94,7 +123,7 @@ TEST_CASE("a descriptor that comes along is closed: who waits for the barrier go
 
 TEST_CASE("it may be destroyed by what it tells") {
   Told t;
-  send(t.address, "A=1\nB=2");
+  send(t.address, "A=1");
   send(t.address, "C=3");
   t.on_word = [&t] {
     t.socket.reset();
@@ -120,5 +149,5 @@ TEST_CASE("a stranger is not heard") {
   t.on_word = [&t] { t.loop.stop(); };
   t.run(Millis{5000});
   REQUIRE(t.said.size() == 1);
-  CHECK(t.said[0].first == "MINE");
+  CHECK(t.said[0] == "MINE");
 }

@@ -106,7 +106,7 @@ TEST_CASE("a request that cannot be packed is an error and sends nothing") {
   crowd.groups.resize(65);
   CHECK_FALSE(side.client.spawn(crowd));
   SpawnRequest many = program(1, {"/bin/true"});
-  many.child_fds.assign(16, 0);
+  many.child_fds.assign(kMaxFdsPerMessage, 0);
   CHECK_FALSE(side.client.spawn(many));
   SpawnRequest closed = program(1, {"/bin/true"});
   closed.child_fds = {1 << 20};

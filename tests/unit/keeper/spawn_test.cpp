@@ -139,16 +139,19 @@ TEST_CASE("the child blocks and ignores no signal, though the keeper does") {
   }
 }
 
-TEST_CASE("umask, limit, niceness and LISTEN_PID are as asked, else as the keeper found them") {
+TEST_CASE(
+    "umask, limit, niceness and the own pid in the environment are as asked, else as the keeper found them") {
   TestKeeper keeper;
   Peer peer = Peer::synced(keeper);
   CHECK(output_of(peer, shell(1, "umask")) == "0027\n");
-  SpawnRequest request = shell(2, "umask; ulimit -Sn; nice; test $LISTEN_PID = $$ && echo mine; pwd");
+  SpawnRequest request =
+      shell(2, "umask; ulimit -Sn; nice; test $LISTEN_PID$WATCHDOG_PID = $$$$ && echo mine; pwd");
   request.umask = 077;
   request.nofile = 64;
   request.nice = 5;
   request.cwd = "/usr";
   request.env.push_back("LISTEN_PID=");
+  request.env.push_back("WATCHDOG_PID=");
   CHECK(output_of(peer, request) == "0077\n64\n5\nmine\n/usr\n");
 }
 

@@ -33,6 +33,7 @@ std::vector<Event> reports(uint32_t n) {
           SpawnFailed{n},
           Exited{n, exit_code(1)},
           TreeGone{n},
+          Extend{n, Millis{700}},
           Fired{n, Timer::ready},
           Fired{n, Timer::kill},
           Fired{n, Timer::restart},
@@ -42,28 +43,29 @@ std::vector<Event> reports(uint32_t n) {
 TEST_CASE("each phase answers each event with the phase of the table") {
   std::vector<Event> events{Start{}, Stop{}, Restart{}, Reset{}};
   for (const Event& e : reports(7)) events.push_back(e);
-  // Start Stop Restart Reset | Spawned Ready SpawnFailed Exited TreeGone | timers: ready kill restart stable
+  // Start Stop Restart Reset | Spawned Ready SpawnFailed Exited TreeGone Extend | timers: ready kill restart
+  // stable
   constexpr std::array<std::string_view, 7> kTable = {
       "lsls"
-      "sssss"
+      "ssssss"
       "ssss",  // stopped
       "lslw"
-      "wwwww"
+      "wwwwww"
       "wwlw",  // waiting
       "lsle"
-      "eeeee"
+      "eeeeee"
       "eeee",  // errored
       "lppl"
-      "oowzl"
+      "oowzll"
       "llll",  // launching
       "oppo"
-      "ooozo"
+      "ooozoo"
       "oooo",  // online
       "pppp"
-      "ppspp"
+      "ppsppp"
       "pppp",  // stopping, its process lives
       "zzzz"
-      "zzzzl"
+      "zzzzlz"
       "zzzz",  // sweeping
   };
   for (std::size_t phase = 0; phase < kTable.size(); ++phase) {

@@ -95,7 +95,7 @@ Policy any_policy(World& w) {
 
 Event any_event(World& w) {
   const uint32_t spawn = w.driver.state.spawn;
-  switch (w.below(9)) {
+  switch (w.below(10)) {
     case 0:
     case 1:
       return Start{};
@@ -112,6 +112,8 @@ Event any_event(World& w) {
       return Fired{spawn, w.chance(50) ? Timer::stable : Timer::restart};
     case 7:
       return Condemn{spawn, Cause::heartbeat, w.chance(50) ? SIGKILL : SIGABRT};
+    case 8:
+      return Extend{spawn - static_cast<uint32_t>(w.below(2)), Millis{w.below(1000)}};
     default:
       return TreeGone{spawn - 1};
   }
@@ -134,8 +136,9 @@ TEST_CASE("20,000 random lives: one process at a time, nothing hangs, a stop is 
       REQUIRE(w.something_is_due());
     }
     w.feed(Stop{});
-    const Millis stopped_at = w.driver.now;
-    w.run_until(stopped_at + w.driver.policy.kill * 2 + Millis{4 * World::kDelay + kMinKillRepeat.n});
+    // It may have been stopping before, and have asked for more time.
+    const Millis first = std::max(w.driver.now + w.driver.policy.kill, w.driver.state.kill_due);
+    w.run_until(first + w.driver.policy.kill + Millis{4 * World::kDelay + kMinKillRepeat.n});
     REQUIRE(w.live.empty());
     REQUIRE(w.driver.state.phase == Phase::stopped);
     const int spawns = w.spawns;

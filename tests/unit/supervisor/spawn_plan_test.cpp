@@ -72,6 +72,41 @@ TEST_CASE("inherit_env false leaves only what a program cannot do without") {
   CHECK(value(*env, "CANARY") == "<none>");
 }
 
+TEST_CASE(
+    "what a former process stored is passed after the sockets, with its names, and Node's channel follows") {
+  AppSpec spec;
+  spec.interpreter = "node";
+  spec.listen = {"8080", "8081"};
+  PlanInput in = input(spec);
+  in.stored = {{0, "one", true, nullptr}, {4, "two", true, nullptr}};
+  const auto env = environment(in);
+  REQUIRE(env);
+  CHECK(value(*env, "LISTEN_FDS") == "4");
+  CHECK(value(*env, "LISTEN_FDNAMES") == "api:api:one:two");
+  CHECK(value(*env, "LISTEN_PID") == "");
+  CHECK(value(*env, "NODE_CHANNEL_FD") == "7");
+  CHECK(value(*env, "WATCHDOG_USEC") == "<none>");
+}
+
+TEST_CASE("an app that is no Node is told how long its watchdog may be silent, unless nobody listens") {
+  AppSpec spec;
+  spec.heartbeat_interval = Millis{2000};
+  spec.heartbeat_misses = 4;
+  auto env = environment(input(spec));
+  REQUIRE(env);
+  CHECK(value(*env, "WATCHDOG_USEC") == "8000000");
+  CHECK(value(*env, "WATCHDOG_PID") == "");
+  PlanInput pm2 = input(spec);
+  pm2.home.pm2 = true;
+  spec.heartbeat = "off";
+  for (const PlanInput& in : {pm2, input(spec)}) {
+    env = environment(in);
+    REQUIRE(env);
+    CHECK(value(*env, "WATCHDOG_USEC") == "<none>");
+    CHECK(value(*env, "WATCHDOG_PID") == "<none>");
+  }
+}
+
 TEST_CASE("an interpreter is searched in the app's own PATH and put before its arguments") {
   AppSpec spec;
   spec.interpreter = "sh";
