@@ -44,8 +44,11 @@ std::string kernel_sentence(const Value& a) {
                                        : std::string());
   std::string out;
   if (call == "running" || letter == 'R') {
-    out = "running, outside of system calls";
-    if (call != "running" && !call.empty()) out = "running, in " + printable(call);
+    out = "running";
+    if (call == "running")
+      out += ", outside of system calls";
+    else if (!call.empty())
+      out += ", in " + printable(call);
   } else if (!call.empty()) {
     out = "blocked in " + printable(call);
     if (letter == 'D') out += ", uninterruptible";
