@@ -22,6 +22,14 @@ std::string place(const Value& frame) {
   return out + ")";
 }
 
+// The innermost frame that is not of Node itself, among those that are shown: a loop of statSync is blocked
+// in the app's loop, whatever piece of Node it was met in. The innermost when there is none.
+std::size_t first_own(const List& frames) {
+  for (std::size_t i = 0; i < std::min(frames.size(), kMostLines); ++i)
+    if (!frames[i].at("file").text().starts_with("node:")) return i;
+  return 0;
+}
+
 std::string whole_ms(const Value& v) { return std::to_string(std::llround(v.number())) + "ms"; }
 
 std::string kernel_sentence(const Value& a) {
@@ -36,8 +44,11 @@ std::string kernel_sentence(const Value& a) {
                                        : std::string());
   std::string out;
   if (call == "running" || letter == 'R') {
-    out = "running, outside of system calls";
-    if (call != "running" && !call.empty()) out = "running, in " + printable(call);
+    out = "running";
+    if (call == "running")
+      out += ", outside of system calls";
+    else if (!call.empty())
+      out += ", in " + printable(call);
   } else if (!call.empty()) {
     out = "blocked in " + printable(call);
     if (letter == 'D') out += ", uninterruptible";
@@ -82,8 +93,11 @@ std::vector<std::string> autopsy_lines(const Value& a) {
   std::vector<std::string> lines;
   if (a.map().empty()) return lines;
   const List& frames = a.at("frames").list();
-  for (std::size_t i = 0; i < std::min(frames.size(), kMostLines); ++i)
-    lines.push_back((i == 0 ? "blocked in " : "  called from ") + place(frames[i]));
+  const std::size_t shown = std::min(frames.size(), kMostLines);
+  const std::size_t own = first_own(frames);
+  if (!frames.empty()) lines.push_back("blocked in " + place(frames[own]));
+  for (std::size_t i = own; i-- > 0;) lines.push_back("  which calls " + place(frames[i]));
+  for (std::size_t i = own + 1; i < shown; ++i) lines.push_back("  called from " + place(frames[i]));
   if (frames.empty()) {
     const std::string sentence = kernel_sentence(a);
     if (!sentence.empty()) lines.push_back(sentence);

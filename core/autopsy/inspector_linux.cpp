@@ -1,6 +1,7 @@
 #include "core/autopsy/inspector_linux.h"
 
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -52,6 +53,10 @@ class Connection {
   // What has come, at least one byte; empty at the end, after an error and at the deadline.
   std::string_view receive() {
     while (ready(POLLIN)) {
+      // The inspector leaves Nagle's algorithm on: its next message waits for our ACK, which the kernel would
+      // keep back for 40 ms. The option lasts for one go only.
+      const int on = 1;
+      ::setsockopt(fd_.get(), IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
       const ssize_t n = ::recv(fd_.get(), piece_.data(), piece_.size(), 0);
       if (n > 0) return std::string_view(piece_).substr(0, static_cast<std::size_t>(n));
       if (n == 0 || (errno != EAGAIN && errno != EINTR)) break;
@@ -156,9 +161,12 @@ Result<List> javascript_stack(pid_t pid, int pidfd, const Deadline& deadline) {
     bytes = talking.receive();
     if (bytes.empty()) break;
   }
+  // Both look the same from here: the loop answers nothing.
   if (frames.empty())
     return fail(
-        "no JavaScript stack: the loop reaches no point where it can be paused (native code, JSON, sort)");
+        "no JavaScript stack in time: native code (JSON, sort) is never paused, and thousands of scripts or "
+        "a very deep "
+        "stack take longer");
   return frames;
 }
 

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 
 #include "core/base/result.h"
@@ -26,7 +27,7 @@ class Autopsy {
     uint64_t start = 0;           // ticks since boot, as in /proc/PID/stat; 0: not checked
     std::string mode = "kernel";  // core/autopsy/main.h; "auto" and "inspector" only for a Node whose preload
                                   // said that SIGUSR1 is free, and that has no debugger open
-    Millis limit{150};  // from now to `done`
+    Millis limit{150};            // from now to `done`
   };
   // Gets what the helper wrote last (core/autopsy/main.h lists the keys), at least pid, mode and note. Called
   // once, never from within the constructor; may destroy the Autopsy.

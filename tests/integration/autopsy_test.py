@@ -43,6 +43,11 @@ class Inspector(unittest.TestCase):
         with Hung.node("regex") as app:
             self.check_frame(look(app.pid), "backtrack", "regex")
 
+    def test_a_loop_that_calls_into_node_is_among_the_frames(self):
+        with Hung.node("calls") as app:
+            frames = look(app.pid)["frames"]
+            self.assertIn(("calls", str(BLOCKED), line_of("calls")), [(f["function"], f["file"], f["line"]) for f in frames])
+
     def test_of_a_deep_stack_the_innermost_twenty_frames_are_given(self):
         with Hung.node("nested") as app:
             report = look(app.pid, ms=MS * 5)

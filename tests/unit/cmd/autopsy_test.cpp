@@ -32,6 +32,17 @@ TEST_CASE("frames say where the loop is blocked and who called") {
                                   "  state R (running), CPU 3ms of 3ms, 7 threads (1 R, 6 S), 47M resident"});
 }
 
+TEST_CASE("the first line names the app's own function, not the piece of Node that it was met in") {
+  const Value a = Map{
+      {"frames", List{frame("binding", "node:internal/fs/utils", 5, 1), frame("statSync", "node:fs", 9, 2),
+                      frame("calls", "/srv/app.js", 3, 4), frame("run", "node:timers", 8, 1)}}};
+  CHECK(autopsy_lines(a) ==
+        Lines{"blocked in calls (/srv/app.js:3:4)", "  which calls statSync (node:fs:9:2)",
+              "  which calls binding (node:internal/fs/utils:5:1)", "  called from run (node:timers:8:1)"});
+  CHECK(autopsy_lines(Map{{"frames", List{frame("f", "node:a", 1, 1)}}}).at(0) ==
+        "blocked in f (node:a:1:1)");
+}
+
 TEST_CASE("without frames the kernel's side is a sentence, and the reason is told") {
   const Value a = Map{{"state", "S (sleeping)"},
                       {"syscall", "read"},
@@ -49,7 +60,7 @@ TEST_CASE("each state has its own sentence") {
   CHECK(first({{"state", "T (stopped)"}, {"syscall", "read"}}) == "stopped by a signal");
   CHECK(first({{"state", "t (tracing stop)"}, {"tracer", 9}}) == "held by a debugger, process 9");
   CHECK(first({{"state", "R (running)"}, {"syscall", "running"}}) == "running, outside of system calls");
-  CHECK(first({{"state", "R (running)"}}) == "running, outside of system calls");
+  CHECK(first({{"state", "R (running)"}}) == "running");
   CHECK(first({{"state", "R (running)"}, {"syscall", "write"}}) == "running, in write");
   CHECK(first({{"state", "D (disk sleep)"}, {"syscall", "fsync"}}) == "blocked in fsync, uninterruptible");
   CHECK(first({{"state", "S (sleeping)"}}) == "blocked, state S (sleeping)");
