@@ -4,6 +4,7 @@
 
 #include "core/supervisor/policy.h"
 #include "core/supervisor/supervisor.h"
+#include "core/tree/proc_stat.h"
 
 namespace tend::supervisor {
 namespace {
@@ -33,6 +34,7 @@ void Hangs::hung(Instance& app, uint32_t spawn, const Heartbeats::Hang& hang) {
   const bool quick = spec.heartbeat_interval * spec.heartbeat_misses < kPatient;
   health::Autopsy::Request request;
   request.pid = app.main.pid;
+  if (const auto stat = tree::read_stat(app.main.pid)) request.start = stat->start;
   request.mode = hang.inspectable ? spec.autopsy : "kernel";
   request.limit = quick ? kQuickLimit : kLimit;
   autopsies_[key] =
