@@ -68,6 +68,7 @@ struct Slot {
   int64_t cause_wall = 0;
   bool answers = false;          // the present process said that it answers pings
   bool other_answers = false;
+  bool watches = false;          // it has sent WATCHDOG=1
   // What the processes said by sd_notify. Start: in clock ticks since boot, of a process that the app has named as
   // its main one, which `pid` is then; 0: pid is the keeper's child.
   uint64_t main_start = 0, other_start = 0;

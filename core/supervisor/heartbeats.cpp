@@ -122,6 +122,16 @@ void Heartbeats::joined(Instance& app, uint32_t spawn, UniqueFd socket) {
   sleep_until_due();
 }
 
+void Heartbeats::resume(const Instance& app, uint32_t spawn) {
+  const bool must = app.spec->heartbeat == "on";
+  if (!may_answer(*app.spec) || (!app.main.watches && !must)) return;
+  Patient& p = enter(app, spawn);
+  p.watchdog = app.main.watches;
+  p.pulse.answered = p.pulse.answered || p.watchdog;
+  lifecycle::owe(p.pulse, witness(p, clock_.now()));
+  sleep_until_due();
+}
+
 void Heartbeats::ended(uint32_t id, uint32_t spawn) {
   patients_.erase({id, spawn});
   if (patients_.empty()) sleep_until_due();
@@ -186,8 +196,10 @@ void Heartbeats::signed_of(Patient& p, const Instance& app, Millis lag) {
 }
 
 void Heartbeats::watchdog_ping(uint32_t id, uint32_t spawn) {
-  const Instance* app = owner_.find(id);
-  if (app == nullptr || !may_answer(*app->spec)) return;
+  Instance* app = owner_.find(id);
+  Side* side = app == nullptr ? nullptr : side_of(*app, spawn);
+  if (side == nullptr || !may_answer(*app->spec)) return;
+  if (!std::exchange(side->watches, true)) owner_.noted(*app);
   Patient& p = enter(*app, spawn);
   p.watchdog = true;
   signed_of(p, *app, Millis{0});

@@ -44,8 +44,10 @@ class Heartbeats {
 
   ~Heartbeats();
 
-  // A process was handed to the keeper, or found there: `socket` may be none.
+  // A process was handed to the keeper, or its channel was found there: `socket` may be none.
   void joined(Instance& app, uint32_t spawn, UniqueFd socket);
+  // A process that a predecessor knew: what it owes is owed anew, nothing is held against it.
+  void resume(const Instance& app, uint32_t spawn);
   void ended(uint32_t id, uint32_t spawn);
   // sd_notify(3)
   void watchdog_ping(uint32_t id, uint32_t spawn);

@@ -38,6 +38,7 @@ struct Side {
   bool ready = false;     // it said so
   bool probed = false;    // its probe was answered
   bool answers = false;   // it said that it answers pings
+  bool watches = false;   // it has sent WATCHDOG=1
   // With `listen` each seat has two sockets, and a successor gets the one that its predecessor has not: so
   // the old process can be left without new connections while it finishes.
   bool second = false;

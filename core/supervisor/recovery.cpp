@@ -140,6 +140,7 @@ void Supervisor::recover(Left left) {
     app->cause_wall = slot.cause_wall;
     app->main.answers = slot.answers;
     app->other.answers = slot.other_answers;
+    app->main.watches = slot.watches;
     notices_.recall(*app, slot);
   }
 
@@ -190,7 +191,10 @@ void Supervisor::recover(Left left) {
     lifecycle::State& s = app.state;
     if (s.other.role != Role::none) workers_.adopt(app, s.other.spawn);  // first: the other is measured by it
     if (lifecycle::alive(s.phase)) workers_.adopt(app, s.spawn);
-    if (lifecycle::alive(s.phase) && s.executed) probes_.joined(app, s.spawn);
+    if (lifecycle::alive(s.phase) && s.executed) {
+      probes_.joined(app, s.spawn);
+      heartbeats_.resume(app, s.spawn);
+    }
     if (s.other.role != Role::none && !s.other.exited) notices_.resume(app, s.other.spawn);
     if (lifecycle::alive(s.phase) && s.phase != Phase::sweeping && !s.exited) notices_.resume(app, s.spawn);
     arm_cron(app);

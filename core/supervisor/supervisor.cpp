@@ -335,6 +335,7 @@ void Supervisor::note(const Instance& app) {
   slot.cause_wall = app.cause_wall;
   slot.answers = app.main.answers;
   slot.other_answers = app.other.answers;
+  slot.watches = app.main.watches;
   const std::size_t n = std::min(app.cause_text.size(), sizeof slot.cause_text - 1);
   app.cause_text.copy(slot.cause_text, n);
   Notices::note(app, slot);

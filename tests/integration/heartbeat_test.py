@@ -10,7 +10,7 @@ import subprocess
 import time
 import unittest
 
-from harness import TendTest, alive, free_port, limit, wait_for
+from harness import ROOT, TendTest, alive, free_port, limit, wait_for
 
 FAST = ("--heartbeat-interval", "200ms")
 
@@ -146,6 +146,16 @@ class Hangs(HeartbeatTest):
         self.assertGreaterEqual(self.full()["health"]["packets"]["late"], 1)
 
 
+    def test_one_that_thrashes_at_its_heap_limit_is_replaced(self):
+        thrash = APP.replace("function spin() { while (true); }", """const held = [];
+function spin() { for (;;) held.push(new Array(1000).fill(held.length)); }""")
+        pid = self.start(*FAST, "--autopsy", "off", "--node-args", "--max-old-space-size=60", text=thrash)
+        self.well()
+        self.get("/spin")
+        wait_for(lambda: not alive(pid), 20, "the end of the thrashing process")
+        wait_for(lambda: self.tend.app("api")["pid"] not in (0, pid), what="a successor")
+
+
 class NoBlame(HeartbeatTest):
     def test_a_slow_start_is_no_hang(self):
         pid = self.start(*FAST, text="const t = Date.now(); while (Date.now() - t < 2500);\n" + APP)
@@ -222,9 +232,7 @@ class NoBlame(HeartbeatTest):
 
     def test_garbage_in_the_channel_ends_nobody(self):
         text = APP + """
-const fd = +fs.readdirSync('/proc/self/fd').find((n) => {
-  try { return +n > 4 && +n < 12 && fs.readlinkSync('/proc/self/fd/' + n).startsWith('socket:'); } catch { return false; }
-});
+// Whatever descriptor the channel has.
 setInterval(() => { for (const n of [4, 5]) try { fs.writeSync(n, 'TND1 is no frame, nor is this'); } catch {} }, 50);
 """
         pid = self.start(*FAST, text=text)
@@ -256,6 +264,44 @@ class Watchdog(HeartbeatTest):
         self.assertTrue(alive(pid))
         wait_for(lambda: not alive(pid), 10, "the end of the silent process")
         self.assertEqual(self.full()["cause"]["kind"], "heartbeat")
+
+    def test_it_is_known_to_a_successor_of_the_supervisor(self):
+        pid = self.start(*FAST, "--autopsy", "off", text=DOG, script="dog.py", wait_ready=False)
+        wait_for(lambda: self.health() == "ok", what="ok")
+        self.tend.supervisor_may_die = True
+        # Nobody hears its last words.
+        supervisor = self.tend.pids()[0]
+        os.kill(supervisor, signal.SIGSTOP)
+        time.sleep(2.6)  # eight times half a period of 600 ms
+        os.kill(supervisor, signal.SIGKILL)
+        wait_for(lambda: not alive(pid), 10, "the end of the silent process")
+
+    C_DOG = """#define _GNU_SOURCE
+#include "tend_heartbeat.h"
+#include <stdio.h>
+int main(void) {
+  const long period = strtol(getenv("WATCHDOG_USEC"), NULL, 10);
+  if (strtol(getenv("WATCHDOG_PID"), NULL, 10) != (long)getpid()) return 9;
+  for (int i = 0; i < 6; i++) {
+    tend_notify("WATCHDOG=1\\nSTATUS=working");
+    usleep((unsigned)period / 3);
+  }
+  puts("hanging");
+  fflush(stdout);
+  for (volatile long work = 0;;) work = work + 1;
+}
+"""
+
+    def test_a_c_program_that_hangs_is_ended(self):
+        self.need("cc")
+        source = self.tend.script("dog.c", self.C_DOG)
+        subprocess.run(["cc", "-I", ROOT / "packaging/clients", "-o", self.tend.work / "dog", source], check=True)
+        self.tend.ok("start", self.tend.work / "dog", "--name", "dog", *FAST)
+        pid = self.tend.app("dog")["pid"]
+        wait_for(lambda: self.health("dog") == "ok", what="ok")
+        self.tend.wait_text(self.tend.out_log("dog"), "hanging")
+        wait_for(lambda: not alive(pid), 10, "the end of the hung program")
+        self.assertEqual(self.full("dog")["cause"]["kind"], "heartbeat")
 
     def test_one_that_never_reported_is_left_alone_unless_it_must(self):
         text = "import time\ntime.sleep(1000)\n"
