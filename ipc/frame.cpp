@@ -1,7 +1,8 @@
 #include "ipc/frame.h"
 
 #include <algorithm>
-#include <cstring>
+
+#include "ipc/fields.h"
 
 namespace tend::ipc {
 namespace {
@@ -15,18 +16,6 @@ constexpr std::size_t kAtLength = 12;
 constexpr std::size_t kAtSequence = 16;
 constexpr std::size_t kAtCrc = 24;
 constexpr std::size_t kAtReserved = 28;
-
-template <class T>
-void put(std::span<std::byte, kHeaderSize> out, std::size_t at, T v) {
-  std::memcpy(out.data() + at, &v, sizeof v);
-}
-
-template <class T>
-T get(std::span<const std::byte> in, std::size_t at) {
-  T v{};
-  std::memcpy(&v, in.data() + at, sizeof v);
-  return v;
-}
 
 // Takes the header in three pieces so that its CRC field counts as zero without a copy.
 uint32_t frame_crc(std::span<const std::byte> header, std::span<const std::byte> payload) {

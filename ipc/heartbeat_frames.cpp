@@ -3,22 +3,12 @@
 #include <algorithm>
 #include <cstring>
 
+#include "ipc/fields.h"
+
 namespace tend::ipc {
 namespace {
 
 constexpr std::size_t kAtLength = 12;
-
-template <class T>
-void put(std::span<std::byte> out, std::size_t at, T v) {
-  std::memcpy(out.data() + at, &v, sizeof v);
-}
-
-template <class T>
-T get(std::span<const std::byte> in, std::size_t at) {
-  T v{};
-  std::memcpy(&v, in.data() + at, sizeof v);
-  return v;
-}
 
 // A larger frame never belongs here, whatever its kind: it is not waited for.
 bool too_long(std::span<const std::byte> front) {

@@ -161,19 +161,14 @@ void Workers::message(uint32_t id, uint32_t spawn, const Value& message) {
   owner_.said(*app, message);
 }
 
-void Workers::said_ready(uint32_t id, uint32_t spawn) {
-  Instance* app = owner_.find(id);
-  Side* side = app == nullptr ? nullptr : side_of(*app, spawn);
-  if (side == nullptr) return;
-  side->ready = true;
-  judge_ready(id, spawn);
-}
+void Workers::said_ready(uint32_t id, uint32_t spawn) { mark(id, spawn, &Side::ready); }
+void Workers::probed_ready(uint32_t id, uint32_t spawn) { mark(id, spawn, &Side::probed); }
 
-void Workers::probed_ready(uint32_t id, uint32_t spawn) {
+void Workers::mark(uint32_t id, uint32_t spawn, bool Side::*sign) {
   Instance* app = owner_.find(id);
   Side* side = app == nullptr ? nullptr : side_of(*app, spawn);
   if (side == nullptr) return;
-  side->probed = true;
+  side->*sign = true;
   judge_ready(id, spawn);
 }
 

@@ -76,6 +76,7 @@ class Workers final : private cluster::Store {
   void drop(std::string_view name) override;
   void note(uint32_t server, Value body) override;
   cluster::Membership membership(const Instance& app, uint32_t spawn) const;
+  void mark(uint32_t id, uint32_t spawn, bool Side::*sign);  // one of the signs that it is ready
   void judge_ready(uint32_t id, uint32_t spawn);
   bool send(const cluster::Worker& worker, const Value& message, int fd);
 
