@@ -10,6 +10,13 @@ void count(uint32_t& row) {
   if (row < std::numeric_limits<uint32_t>::max()) ++row;
 }
 
+// To the nearest point of the grid, so that a question which went out a little late does not push the rhythm
+// on.
+Millis aligned(Millis at, Millis interval) {
+  const int64_t grid = std::min(kProbeGrid.n, interval.n / kGridsPerInterval);
+  return grid > 1 ? Millis{(at.n + grid / 2) / grid * grid} : at;
+}
+
 }  // namespace
 
 ProbeState begin_probes(Millis now, const ProbePolicy& policy) {
@@ -30,7 +37,7 @@ ProbeState answered(const ProbeState& state, ProbeAnswer answer, Millis now, con
   ProbeState next = state;
   next.in_flight = false;
   // The rhythm is that of the questions; an answer slower than it makes the next one due at once.
-  next.due = std::max(now, state.asked + policy.interval);
+  next.due = std::max(now, aligned(state.asked + policy.interval, policy.interval));
   switch (answer) {
     case ProbeAnswer::ok:
       count(next.answered);

@@ -20,6 +20,12 @@ struct ProbePolicy {
   uint32_t successes = 1;
 };
 
+// After the first, questions go out at whole multiples of this on the monotonic clock (or of a twentieth of
+// the interval, if that is less): those of many apps wake daemon and helper once, which costs a third of what
+// they cost one by one. An interval is kept to within half of it.
+inline constexpr Millis kProbeGrid{250};
+inline constexpr int64_t kGridsPerInterval = 20;
+
 enum class ProbeAnswer : uint8_t { ok, failed, unknown };
 
 struct ProbeState {

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <cstdlib>
 #include <random>
 #include <string_view>
 
@@ -78,10 +79,31 @@ TEST_CASE("while one is in flight nothing is due, however long it takes") {
   CHECK(may_ask(s, Millis{4000}));
 }
 
-TEST_CASE("the interval runs from question to question") {
-  ProbeState s = asked(begin_probes(Millis{0}, kPolicy), Millis{7});
-  s = answered(s, ProbeAnswer::failed, Millis{400}, kPolicy);
-  CHECK(next_probe(s) == Millis{1007});
+TEST_CASE("the interval runs from question to question, and questions of many apps fall together") {
+  const ProbePolicy policy{Millis{10000}, Millis{0}, 3, 1};
+  for (int64_t start = 0; start < 500; start += 7) {
+    CAPTURE(start);
+    ProbeState s = begin_probes(Millis{start}, policy);
+    CHECK(next_probe(s) == Millis{start});
+    s = answered(asked(s, Millis{start}), ProbeAnswer::failed, Millis{start + 400}, policy);
+    const Millis second = next_probe(s);
+    CHECK(second.n % 250 == 0);
+    CHECK(std::abs(second.n - start - 10000) <= 125);
+    // Timers are late; the rhythm is not.
+    s = answered(asked(s, second + Millis{3}), ProbeAnswer::failed, second + Millis{40}, policy);
+    CHECK(next_probe(s) == second + Millis{10000});
+  }
+}
+
+TEST_CASE("short intervals are kept to a fortieth") {
+  for (const int64_t interval : {100, 130, 999, 1000, 2500, 7777}) {
+    CAPTURE(interval);
+    const ProbePolicy policy{Millis{interval}, Millis{0}, 3, 1};
+    for (int64_t at = 0; at < 300; at += 11) {
+      const ProbeState s = answered(asked({}, Millis{at}), ProbeAnswer::ok, Millis{at + 1}, policy);
+      CHECK(std::abs(next_probe(s).n - at - interval) <= interval / 40 + 1);
+    }
+  }
 }
 
 TEST_CASE("an answer that nobody asked for changes nothing") {
