@@ -87,7 +87,10 @@ void Probes::begin(const Key& key, const Env& env) {
   p->request.status = std::move(*status);
   p->request.match = spec.probe_match;
   if (p->request.target.kind == ProbeTarget::Kind::exec) {
-    for (const auto& [name, value] : env) p->request.env.push_back(name + "=" + value);
+    for (const auto& [name, value] : env) {
+      // Not TEND_ID: the command is none of the app's processes.
+      if (!is_private(name) && name != "TEND_ID") p->request.env.push_back(name + "=" + value);
+    }
     p->request.cwd = spec.cwd;
     p->request.uid = app->identity.uid;
     p->request.gid = app->identity.gid;

@@ -27,7 +27,7 @@ constexpr std::string_view kPrivate[] = {"NODE_CHANNEL_FD", "NODE_CHANNEL_SERIAL
                                          "TEND_HEARTBEAT",  "TEND_DRAIN"};
 
 bool wanted(const AppSpec& spec, const std::string& name) {
-  if (std::find(std::begin(kPrivate), std::end(kPrivate), name) != std::end(kPrivate)) return false;
+  if (is_private(name)) return false;
   return std::none_of(spec.filter_env.begin(), spec.filter_env.end(),
                       [&](const std::string& part) { return name.find(part) != std::string::npos; });
 }
@@ -164,6 +164,10 @@ void add_own(Env& env, const PlanInput& in) {
 }
 
 }  // namespace
+
+bool is_private(std::string_view name) {
+  return std::find(std::begin(kPrivate), std::end(kPrivate), name) != std::end(kPrivate);
+}
 
 PlanInput plan_input(const Home& home, const Instance& app) {
   return {home,     app.id,       app.state.spawn, app.slot,      app.increment,

@@ -22,6 +22,8 @@ struct PlanInput {
   std::vector<StoredFd> stored = {};  // what a former process left for this one
 };
 
+// A variable that belongs to one process alone, and must not be passed on.
+bool is_private(std::string_view name);
 PlanInput plan_input(const Home& home, const Instance& app);
 // Whether the process gets Node's channel (settled 30).
 bool speaks_node_channel(const AppSpec& spec);
