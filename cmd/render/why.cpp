@@ -21,7 +21,9 @@ std::string how_it_ended(const Value& end) {
 std::string block(const Value& end, const Page& page) {
   std::string head = when(end) + "  ";
   if (const int64_t pid = end.at("pid").integer(); pid > 0) {
-    head += "process " + std::to_string(pid) + " lived " + uptime_text(Millis{end.at("uptime").integer()});
+    head += "process " + std::to_string(pid);
+    if (const Value& lived = end.at("uptime"); !lived.is_null())
+      head += " lived " + uptime_text(Millis{lived.integer()});
     if (const std::string how = how_it_ended(end); !how.empty()) head += ", " + how;
   } else {
     head += "no process";

@@ -24,7 +24,8 @@ namespace {
 using lifecycle::Cause;
 using lifecycle::Phase;
 
-constexpr std::size_t kMostJobs = 256;  // beyond that the oldest is not worth a crash loop's memory
+// Of one instance: beyond that the oldest is not worth a crash loop's memory, and would not be kept for long.
+constexpr std::size_t kMostWaiting = journal::kMostEnds;
 constexpr std::size_t kMostOpen = 4096;
 constexpr std::size_t kLines = 25, kLineBytes = 4096;
 
@@ -82,15 +83,35 @@ void Chronicle::evidence(uint32_t id, uint32_t spawn, Value autopsy) {
   if (evidence_.size() < kMostOpen) evidence_[{id, spawn}] = std::move(autopsy);
 }
 
+void Chronicle::exited(const Instance& app, const lifecycle::State& before, uint32_t spawn) {
+  const bool main = spawn == before.spawn;
+  if (!main && spawn != before.other.spawn) return;  // told again
+  exited_[app.id] = spawn;
+  const Side& side = main ? app.main : app.other;
+  if (side.pid <= 0) return;
+  if (lived_.size() >= kMostOpen) lived_.erase(lived_.begin());
+  lived_[{app.id, spawn}] = {side.pid, side.spawned_wall};
+}
+
+void Chronicle::forget(uint32_t id) {
+  const auto of_it = [id](const auto& entry) { return entry.first.first == id; };
+  std::erase_if(ends_, of_it);
+  std::erase_if(lived_, of_it);
+  std::erase_if(evidence_, of_it);
+  exited_.erase(id);
+}
+
+// When it began is not known of a replaced process that this supervisor took over.
+void Chronicle::describe(End& end, const Lived& lived, int64_t now) {
+  end.record.set("pid", lived.pid);
+  if (lived.began > 0) end.record.set("uptime", std::max<int64_t>(0, now - lived.began));
+}
+
 Chronicle::End& Chronicle::enter(const Key& key, const Record& r) {
   if (ends_.size() >= kMostOpen) ends_.erase(ends_.begin());
   End& end = ends_[key];
   end.record = Map{{"kind", "end"}, {"at", r.wall}};
-  const auto lived = living_.find(key.first);
-  if (lived != living_.end()) {
-    end.record.append("pid", lived->second.pid);
-    end.record.append("uptime", std::max<int64_t>(0, r.wall - lived->second.began));
-  }
+  if (const auto lived = lived_.find(key); lived != lived_.end()) describe(end, lived->second, r.wall);
   return end;
 }
 
@@ -98,36 +119,23 @@ void Chronicle::look_at(const Record& r) {
   const uint32_t id = r.app.id;
   const lifecycle::State& s = r.app.state;
   if (r.event == "delete" || (r.event == "start" && s.last_spawn == 1)) {
-    living_.erase(id);
-    std::erase_if(ends_, [id](const auto& e) { return e.first.first == id; });
-    return push({home_.history(id), {}, {}, {}});
+    forget(id);
+    return push(home_.history(id), {});
   }
   if (std::find(std::begin(kVerdicts), std::end(kVerdicts), r.event) != std::end(kVerdicts)) {
-    return push({home_.history(id),
-                 Map{{"kind", "health"},
-                     {"at", r.wall},
-                     {"event", r.event},
-                     {"text", r.detail},
-                     {"pid", r.app.main.pid}},
-                 {},
-                 {}});
+    return push(home_.history(id), {Map{{"kind", "health"},
+                                        {"at", r.wall},
+                                        {"event", r.event},
+                                        {"text", r.detail},
+                                        {"pid", r.app.main.pid}},
+                                    {},
+                                    {}});
   }
   if (r.event == "exit") return process_ended(r);
   if (r.event == "reload") replaced(r);
-  if (r.event == "reload failed") {
-    End& end = enter({id, s.other.spawn}, r);
-    end.record.set("pid", r.app.other.pid);
-    end.record.set("uptime", std::max<int64_t>(0, r.wall - r.app.other.spawned_wall));
-    end.record.append("cause", cause_word(s.cause));
-    end.record.append("text", "successor in a reload: " + cause_text(r.app));
-    end.record.append("then", "the old process goes on");
-    end.told = true;
-    write_if_ready({id, s.other.spawn});
-  }
-  if (r.event == "online" || r.event == "reload") living_[id] = {r.app.main.pid, r.app.main.spawned_wall};
+  if (r.event == "reload failed") successor_failed(r);
   // Nothing was executed, so nothing exited.
   if (s.cause == Cause::spawn_failed && (s.phase == Phase::waiting || s.phase == Phase::errored)) {
-    living_.erase(id);
     End& end = enter({id, s.spawn}, r);
     end.whole = true;
   }
@@ -136,12 +144,26 @@ void Chronicle::look_at(const Record& r) {
   if (settled && r.event != "reloading") followed(r, what_followed(r));
 }
 
-// What comes of it is told by the next event; the process' number is the present one, or the one before when
-// its successor is there already.
+// It goes on living for a while, or, where no tree is waited for, is gone with this event.
+void Chronicle::successor_failed(const Record& r) {
+  const lifecycle::State& s = r.app.state;
+  const bool gone = s.other.role == lifecycle::Other::Role::none;
+  const auto last = exited_.find(r.app.id);
+  const Key key{r.app.id, gone && last != exited_.end() ? last->second : s.other.spawn};
+  End& end = enter(key, r);
+  if (r.app.other.pid > 0) describe(end, {r.app.other.pid, r.app.other.spawned_wall}, r.wall);
+  end.record.append("cause", cause_word(s.cause));
+  end.record.append("text", "successor in a reload: " + cause_text(r.app));
+  end.record.append("then", "the old process goes on");
+  end.told = true;
+  write_if_ready(key);
+}
+
+// What comes of it is told by the next event.
 void Chronicle::process_ended(const Record& r) {
   const lifecycle::State& s = r.app.state;
-  const uint32_t spawn = s.phase == Phase::launching ? s.spawn - 1 : s.spawn;
-  End& end = enter({r.app.id, spawn}, r);
+  const auto last = exited_.find(r.app.id);
+  End& end = enter({r.app.id, last == exited_.end() ? s.spawn : last->second}, r);
   if (s.has_exit && WIFSIGNALED(s.last_status)) {
     end.record.append("signal", signal_name(WTERMSIG(s.last_status)));
     if (WCOREDUMP(s.last_status)) end.record.append("core", true);
@@ -155,6 +177,7 @@ void Chronicle::process_ended(const Record& r) {
 void Chronicle::replaced(const Record& r) {
   const Key key{r.app.id, r.app.state.other.spawn};
   End& end = enter(key, r);
+  if (r.app.other.pid > 0) describe(end, {r.app.other.pid, r.app.other.spawned_wall}, r.wall);
   end.record.append("cause", "user");
   end.record.append("text", r.app.cause_text);
   end.record.append("restarts", r.app.state.restarts);
@@ -178,7 +201,10 @@ void Chronicle::followed(const Record& r, std::string_view what) {
 void Chronicle::logs_ended(const Instance& app, uint32_t spawn) {
   const Key key{app.id, spawn};
   const auto found = ends_.find(key);
-  if (found == ends_.end()) return;
+  if (found == ends_.end()) {
+    lived_.erase(key);
+    return;
+  }
   End& end = found->second;
   end.whole = true;
   if (!app.spec->disable_logs) {
@@ -193,11 +219,12 @@ void Chronicle::write_if_ready(const Key& key) {
   if (found == ends_.end() || !found->second.told || !found->second.whole) return;
   End end = std::move(found->second);
   ends_.erase(found);
+  lived_.erase(key);
   if (const auto seen = evidence_.find(key); seen != evidence_.end()) {
     end.record.append("autopsy", std::move(seen->second));
     evidence_.erase(seen);
   }
-  push({home_.history(key.first), std::move(end.record), std::move(end.out), std::move(end.err)});
+  push(home_.history(key.first), {std::move(end.record), std::move(end.out), std::move(end.err)});
 }
 
 // What a successor prints comes behind, what a predecessor printed is before.
@@ -221,14 +248,26 @@ void Chronicle::add_tail(List& lines, const Part& part, bool inspected) {
   }
 }
 
-void Chronicle::push(Job job) {
-  // The first is under way. A crash loop is faster than any disk: its middle is not missed.
-  if (jobs_.size() >= kMostJobs) jobs_.erase(jobs_.begin() + 1);
-  jobs_.push_back(std::move(job));
-  if (jobs_.size() == 1) next();
+// Never lost is that a history is erased: the next instance of that number would read it.
+void Chronicle::push(const std::string& path, Job job) {
+  std::deque<Job>& mine = jobs_[path];
+  if (mine.empty()) turns_.push_back(path);
+  if (job.record.empty()) mine.clear();
+  if (mine.size() >= kMostWaiting) mine.erase(mine.begin() + (mine.front().record.empty() ? 1 : 0));
+  mine.push_back(std::move(job));
+  next();
 }
 
+// One at a time, an instance after the other.
 void Chronicle::next() {
+  if (busy_ || turns_.empty()) return;
+  busy_ = true;
+  const std::string path = std::move(turns_.front());
+  turns_.pop_front();
+  const auto mine = jobs_.find(path);
+  Job first = std::move(mine->second.front());
+  mine->second.pop_front();
+  mine->second.empty() ? void(jobs_.erase(mine)) : turns_.push_back(path);
   struct Outcome {
     Status status;
     uint64_t oom_kills = 0;
@@ -236,8 +275,8 @@ void Chronicle::next() {
   auto outcome = std::make_shared<Outcome>();
   loop::work(
       loop_,
-      [outcome, job = jobs_.front(), before = oom_kills_]() mutable {
-        if (job.record.empty()) return journal::erase_history(job.path);
+      [outcome, path, job = std::move(first), before = oom_kills_]() mutable {
+        if (job.record.empty()) return journal::erase_history(path);
         const Value* signal = job.record.find("signal");
         const Value* cause = job.record.find("cause");
         if (signal != nullptr && signal->text() == "SIGKILL" && cause->text() == "crash") {
@@ -252,7 +291,7 @@ void Chronicle::next() {
         add_tail(lines, job.err, inspected);
         if (lines.size() > kLines) lines.erase(lines.begin(), lines.end() - kLines);
         if (!lines.empty()) job.record.append("lines", std::move(lines));
-        outcome->status = journal::append_history(job.path, std::move(job.record));
+        outcome->status = journal::append_history(path, std::move(job.record));
       },
       [this, outcome, weak = std::weak_ptr<bool>(alive_)] {
         if (weak.expired()) return;
@@ -260,8 +299,8 @@ void Chronicle::next() {
         if (!outcome->status && !failing_)
           log_.warn("histories are not kept: " + outcome->status.error().message);
         failing_ = !outcome->status;
-        jobs_.pop_front();
-        if (!jobs_.empty()) next();
+        busy_ = false;
+        next();
       });
 }
 

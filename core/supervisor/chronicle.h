@@ -24,6 +24,9 @@ class Chronicle {
   Chronicle(loop::Loop& loop, Log& log, const Home& home, EventBus& bus);
   // Kept with the end of that process, which is to come.
   void evidence(uint32_t id, uint32_t spawn, Value autopsy);
+  // A process exited. Its event is to come, when the instance may have its successor's number and pid;
+  // `app` has still the sides that belong to `before`.
+  void exited(const Instance& app, const lifecycle::State& before, uint32_t spawn);
   // All that the process printed is in its files.
   void logs_ended(const Instance& app, uint32_t spawn);
 
@@ -44,29 +47,34 @@ class Chronicle {
     Part out, err;
   };
   struct Job {
-    std::string path;
     Map record;  // empty: the history is erased
     Part out, err;
   };
   void look_at(const Record& r);
   void process_ended(const Record& r);
   void replaced(const Record& r);
+  void successor_failed(const Record& r);
   void followed(const Record& r, std::string_view what);
+  static void describe(End& end, const Lived& lived, int64_t now);
   End& enter(const Key& key, const Record& r);
   void write_if_ready(const Key& key);
   Part part_of(const std::string& path);
+  void forget(uint32_t id);
   static void add_tail(List& lines, const Part& part, bool inspected);
-  void push(Job job);
+  void push(const std::string& path, Job job);
   void next();
 
   loop::Loop& loop_;
   Log& log_;
   const Home home_;
-  std::map<uint32_t, Lived> living_;
+  std::map<Key, Lived> lived_;            // of processes that exited, until their end is written
+  std::map<uint32_t, uint32_t> exited_;   // by id: the spawn that exited last
   std::map<std::string, off_t> printed_;  // by log file: where the present process began
   std::map<Key, End> ends_;
   std::map<Key, Value> evidence_;
-  std::deque<Job> jobs_;
+  std::map<std::string, std::deque<Job>> jobs_;  // by history; each holds one at least
+  std::deque<std::string> turns_;                // of those: whose first job is next
+  bool busy_ = false;
   uint64_t oom_kills_;  // of the machine, so far
   bool failing_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // a job may end after its owner

@@ -230,6 +230,7 @@ void Supervisor::handle(uint32_t id, const lifecycle::Event& event) {
   const int64_t wall = m_.clock.wall().n;
   if (after.created != before.created) app.created_wall = after.created.n < 0 ? -1 : wall;
   const auto over = ended_process(event, before, app.policy);
+  if (const auto* exit = std::get_if<lifecycle::Exited>(&event)) chronicle_.exited(app, before, exit->spawn);
   if (over) {
     Side& side = *over == before.spawn ? app.main : app.other;
     proc_.forget(side.pid);

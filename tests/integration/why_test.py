@@ -86,6 +86,70 @@ class Why(TendTest):
         self.assertEqual(end["then"], f"replaced by process {self.tend.app('app')['pid']}")
         self.assertRegex(end["text"], "tend reload app$")
 
+    def failed_reload_then_crash(self, *words):
+        self.need("node")
+        self.tend.script("app.js", """const fs = require('fs');
+if (fs.existsSync('bad')) process.exit(9);
+require('http').createServer(() => {}).listen(0, () => fs.writeFileSync('up', ''));
+""")
+        self.tend.ok("start", "app.js", "--name", "app", "-i", "1", "--exec-mode", "cluster", *words)
+        wait_for((self.tend.work / "up").exists, what="the app's start")
+        bad = self.tend.work / "bad"
+        bad.touch()
+        self.assertEqual(self.tend.run("reload", "app").returncode, 1)
+        bad.unlink()
+        pid = self.tend.app("app")["pid"]
+        self.assertGreater(pid, 1)
+        os.kill(pid, signal.SIGSEGV)
+        successor, old = self.ends("app", 2)
+        self.assertEqual(successor["then"], "the old process goes on")
+        self.assertNotEqual(successor["pid"], pid)
+        self.assertEqual((old["pid"], old["signal"], old["then"]), (pid, "SIGSEGV", "restarted"))
+
+    def test_a_failed_reload_does_not_mix_up_the_processes(self):
+        self.failed_reload_then_crash()
+
+    def test_nor_where_no_tree_is_waited_for(self):
+        self.failed_reload_then_crash("--no-treekill")
+
+    def test_a_process_that_was_never_ready_has_its_number(self):
+        self.crasher("echo run $$\nexit 3\n", "app", "--wait-ready", "--max-restarts", "2")
+        for end in self.ends("app", 2):
+            self.assertEqual(end["lines"], [f"run {end['pid']}"])
+
+    def test_a_process_that_the_supervisor_took_over_has_its_number(self):
+        self.tend.sleeper()
+        self.tend.ok("start", "sleeper.sh", "--name", "app")
+        pid = self.tend.app("app")["pid"]
+        self.assertGreater(pid, 1)
+        self.tend.supervisor_may_die = True
+        os.kill(self.tend.pids()[0], signal.SIGKILL)
+        wait_for(lambda: self.tend.app("app")["pid"] == pid, what="the takeover")
+        os.kill(pid, signal.SIGKILL)
+        end = self.ends("app")[0]
+        self.assertEqual(end.get("pid"), pid)
+        self.assertIn(f"process {pid} lived", self.tend.ok("why", "app").stdout)
+
+    def test_many_at_once_lose_no_end_and_leave_no_file(self):
+        # More than any one queue for all of them would hold.
+        self.tend.sleeper()
+        self.tend.ok("start", "sleeper.sh", "--name", "app", "-i", "300", "--exec-mode", "fork", timeout=120)
+        self.tend.ok("stop", "app", timeout=120)
+        def untold():
+            answer = json.loads(self.tend.ok("why", "app", "--json").stdout)
+            return [app["id"] for app in answer["apps"] if not app["ends"]]
+        wait_for(lambda: untold() == [], what="an end of each")
+        self.tend.ok("delete", "app", timeout=120)
+        wait_for(lambda: not any((self.tend.home / "history").iterdir()), what="no history of the deleted")
+
+    def test_describe_asks_for_no_ends_and_json_is_all_that_is_printed(self):
+        self.crasher("exit 4\n", "app", "--no-autorestart")
+        self.ends("app")
+        self.assertNotIn("known ends", self.tend.ok("describe", "app").stdout)
+        done = self.tend.ok("why", "app", "--json")
+        self.assertEqual(list(json.loads(done.stdout)), ["apps", "missing"])
+        self.assertEqual(done.stderr, "")
+
     def test_it_survives_a_kill_of_the_supervisor_and_not_a_delete_of_the_app(self):
         self.tend.sleeper()
         self.tend.ok("start", "sleeper.sh", "--name", "app")
