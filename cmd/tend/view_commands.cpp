@@ -59,10 +59,10 @@ int prettylist(Session& s) {
   return kDone;
 }
 
-// What the daemon keeps of the past; null when it is of a version that keeps nothing.
-Value history_of(Session& s, const std::vector<std::string>& words) {
-  auto reply = s.ask(api::kWhy, Map{{"targets", List(words.begin(), words.end())}, {"cwd", s.caller.cwd}},
-                     Need::existing);
+// The verdicts that the daemon keeps, without the ends; null when it is of a version that keeps nothing.
+Value verdicts_of(Session& s, const std::vector<std::string>& words) {
+  Map params{{"targets", List(words.begin(), words.end())}, {"cwd", s.caller.cwd}, {"last", 0}};
+  auto reply = s.ask(api::kWhy, std::move(params), Need::existing);
   return reply ? std::move(*reply) : Value();
 }
 
@@ -109,7 +109,7 @@ int describe(Session& s) {
     s.print(ipc::to_json(rows) + "\n");
   } else {
     const render::Page page = s.page();
-    const Value past = s.pm2 ? Value() : history_of(s, s.args.words);
+    const Value past = s.pm2 ? Value() : verdicts_of(s, s.args.words);
     for (Value row : reply->at("apps").list()) {
       const auto parsed = spec_from_value(row.at("spec"));
       const AppSpec spec = parsed ? *parsed : AppSpec{};

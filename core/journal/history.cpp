@@ -31,6 +31,20 @@ void forget_oldest(Scan& found) {
   for (const uint32_t id : old) found.entries.erase(id);
 }
 
+bool fits(uint32_t number, const Value& record, std::string& bytes) {
+  bytes.clear();
+  return encode_record({number, record}, bytes) && bytes.size() <= kMaxHistoryRecord;
+}
+
+// An app has a say in its autopsy (names of functions, paths): that must not cost the end that it belongs to.
+bool encode(uint32_t number, const Value& record, std::string& bytes) {
+  if (fits(number, record, bytes)) return true;
+  if (record.at("autopsy").is_null()) return false;
+  Value without = record;
+  without.as<Map>()->set("autopsy", Map{{"note", "the autopsy was too large to be kept"}});
+  return fits(number, without, bytes);
+}
+
 Status start_file(const std::string& path) {
   const std::string folder = path.substr(0, path.rfind('/'));
   if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) return fail_errno("create " + folder);
@@ -59,8 +73,7 @@ Status append_history(const std::string& path, const Value& record) {
     found->good_size = *size;
   }
   std::string bytes;
-  if (!encode_record({next, record}, bytes) || bytes.size() > kMaxHistoryRecord)
-    return fail("a record of " + path + " is too large");
+  if (!encode(next, record, bytes)) return fail("a record of " + path + " is too large");
   const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW));
   if (!fd) return fail_errno("open " + path);
   const auto end = static_cast<off_t>(found->good_size);

@@ -11,7 +11,8 @@
 namespace tend::journal {
 
 inline constexpr std::size_t kMostEnds = 20, kMostVerdicts = 40;
-inline constexpr std::size_t kMaxHistoryRecord = 64u << 10;  // bytes; a larger one is refused
+inline constexpr std::size_t kMaxHistoryRecord =
+    64u << 10;  // bytes; a larger one loses its autopsy, or is refused
 
 // `record`: a map whose `kind` is "end", or anything else for a verdict. The folder is made (0700), the file
 // too (0600). What a torn write left is cut off. Error: the disk refuses.

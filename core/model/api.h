@@ -24,7 +24,7 @@
 //         is, then it goes; or {verb: "rollback", targets} it goes -> {results: [Outcome …], ok}
 // signal  {signal: number, targets: [word …], cwd} -> as act
 // message {message: any value, targets: [word …], cwd} what process.on("message") gets -> as act
-// why     {targets: [word …], cwd} -> {apps: [{id, name, ends: [{at, pid, uptime, code? | signal?, core?, cause, text,
+// why     {targets: [word …], cwd, last?: how many ends of each instance at most (all)} -> {apps: [{id, name, ends: [{at, pid, uptime, code? | signal?, core?, cause, text,
 //         restarts, then, lines?, autopsy?} …], health: [{at, event, text, pid} …]} …], missing: [word …]}; oldest first,
 //         at in ms since the epoch, autopsy as core/autopsy/main.h says
 // list    {detail: "brief"|"table"|"full", targets?: [word …], cwd} -> {apps: [Row …], warnings: [text …],

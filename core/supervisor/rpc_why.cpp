@@ -1,4 +1,6 @@
 // why: what happened to the processes of an app.
+#include <algorithm>
+
 #include "core/journal/history.h"
 #include "core/loop/work.h"
 #include "core/model/api.h"
@@ -13,7 +15,7 @@ struct Asked {
   std::string name, path;
 };
 
-Value history_of(const Asked& app) {
+Value history_of(const Asked& app, std::size_t last) {
   List ends, health;
   if (auto records = journal::read_history(app.path)) {
     for (Value& record : *records) {
@@ -23,6 +25,7 @@ Value history_of(const Asked& app) {
       list.push_back(std::move(record));
     }
   }
+  if (ends.size() > last) ends.erase(ends.begin(), ends.end() - static_cast<std::ptrdiff_t>(last));
   return Map{{"id", app.id}, {"name", app.name}, {"ends", std::move(ends)}, {"health", std::move(health)}};
 }
 
@@ -36,11 +39,13 @@ void why(Daemon& daemon, const SharedCall& call) {
   std::vector<Asked> apps;
   for (const uint32_t id : picked.ids)
     apps.push_back({id, supervisor.find(id)->spec->name, supervisor.parts().home.history(id)});
+  const int64_t last = call->params().at("last").integer(journal::kMostEnds);
+  const auto most = static_cast<std::size_t>(std::clamp<int64_t>(last, 0, journal::kMostEnds));
   auto found = std::make_shared<List>();
   loop::work(
       supervisor.parts().loop,
-      [found, apps = std::move(apps)] {
-        for (const Asked& app : apps) found->push_back(history_of(app));
+      [found, most, apps = std::move(apps)] {
+        for (const Asked& app : apps) found->push_back(history_of(app, most));
       },
       [found, call, missing = std::move(missing)] {
         call->reply(Map{{"apps", std::move(*found)}, {"missing", missing}});

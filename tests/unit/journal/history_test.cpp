@@ -1,6 +1,8 @@
 #include "core/journal/history.h"
 
 #include <doctest/doctest.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <filesystem>
@@ -106,6 +108,35 @@ TEST_CASE("a record that is too large is refused and the rest stays") {
   REQUIRE(append_history(history(f), end(1)));
   CHECK(!append_history(history(f), Map{{"kind", "end"}, {"text", std::string(kMaxHistoryRecord, 'x')}}));
   CHECK(read(f).size() == 1);
+}
+
+TEST_CASE("an end outlives its autopsy when that is too large") {
+  Folder f;
+  const Map autopsy{{"note", std::string(kMaxHistoryRecord, 'x')}};
+  REQUIRE(append_history(history(f), Map{{"kind", "end"}, {"code", 7}, {"autopsy", autopsy}}));
+  const List records = read(f);
+  REQUIRE(records.size() == 1);
+  CHECK(records[0].at("code").integer() == 7);
+  CHECK(records[0].at("autopsy").at("note").text().size() < 100);
+}
+
+TEST_CASE("a write that the disk refuses midway is an error, loses nothing older, and the next one is kept") {
+  Folder f;
+  REQUIRE(append_history(history(f), end(1)));
+  // A limit on the file's size fails as a full disk does: a part is written, then an error.
+  const auto was = ::signal(SIGXFSZ, SIG_IGN);
+  struct rlimit before {};
+  REQUIRE(::getrlimit(RLIMIT_FSIZE, &before) == 0);
+  const struct rlimit full { fs::file_size(history(f)) + 40, before.rlim_max };
+  REQUIRE(::setrlimit(RLIMIT_FSIZE, &full) == 0);
+  const Status refused = append_history(history(f), Map{{"kind", "end"}, {"text", std::string(500, 'x')}});
+  REQUIRE(::setrlimit(RLIMIT_FSIZE, &before) == 0);
+  ::signal(SIGXFSZ, was);
+  CHECK(!refused);
+  CHECK(read(f).size() == 1);
+  REQUIRE(append_history(history(f), end(2)));
+  CHECK(read(f).back().at("n").integer() == 2);
+  CHECK(read(f).size() == 2);
 }
 
 TEST_CASE("an erased history is empty") {
