@@ -28,7 +28,8 @@ TEST_CASE("each line is a key and its value; what is none is passed over") {
 }
 
 TEST_CASE("a control character spoils its line, but for STATUS, whose text is made fit to be shown") {
-  const std::string datagram("FDNAME=a\tb\nMAINPID=1\0002\nSTATUS=a\tb\nREADY=1\x7f", 48);
+  constexpr char kBytes[] = "FDNAME=a\tb\nMAINPID=1\0002\nSTATUS=a\tb\nREADY=1\x7f";
+  const std::string datagram(kBytes, sizeof kBytes - 1);
   const auto message = parse_notify(datagram);
   REQUIRE(message);
   CHECK(!message->find("FDNAME"));
