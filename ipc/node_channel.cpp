@@ -1,9 +1,11 @@
 #include "ipc/node_channel.h"
 
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <deque>
 #include <span>
@@ -32,7 +34,8 @@ constexpr Millis kPartialPatience{100};
 }  // namespace
 
 struct NodeChannel::Impl : std::enable_shared_from_this<NodeChannel::Impl> {
-  Impl(loop::Loop& loop, UniqueFd fd) : socket(std::move(fd)) {
+  Impl(loop::Loop& loop, UniqueFd fd, ChannelDebt left)
+      : socket(std::move(fd)), lines(kMaxNodeLine, left.half_line), debt(left) {
     poll = std::make_unique<loop::Poll>(loop, socket.get(), [this](int events) {
       const auto self = shared_from_this();  // a callback may destroy the channel
       if ((events & UV_WRITABLE) != 0) self->flush();
@@ -48,7 +51,10 @@ struct NodeChannel::Impl : std::enable_shared_from_this<NodeChannel::Impl> {
   bool handle_seen(std::string_view seen);  // false: closed, or a line's end has to come first
   bool wait_for_end(std::size_t seen);      // true: gather what there is
   bool consume(std::size_t n);
-  void handle(std::string_view line);
+  bool handle(std::string_view line);  // true: an ACK is owed for it
+  void owe(ChannelDebt now);
+  void settle();
+  bool fits(std::size_t size) const;  // all of it, now or once the socket is empty enough
   bool send(const Value& v, int fd);
   ssize_t write_some(std::string_view bytes, int fd);
   void flush();
@@ -60,6 +66,8 @@ struct NodeChannel::Impl : std::enable_shared_from_this<NodeChannel::Impl> {
   std::unique_ptr<loop::Poll> poll;
   std::unique_ptr<loop::Timer> look;
   NodeLines lines;
+  ChannelDebt debt;
+  std::function<void(const ChannelDebt&)> owes;
   std::function<void(Value)> message;
   std::function<void()> closed;
   struct Line {
@@ -97,8 +105,11 @@ bool NodeChannel::Impl::handle_seen(std::string_view seen) {
     const auto step = lines.next(seen, gather);
     if (step.consume == 0) return false;
     partial_since = {};
-    if (step.line) handle(*step.line);
-    if (!socket || !consume(step.consume)) return false;
+    const bool ack = step.line && handle(*step.line);
+    if (!socket) return false;
+    owe({ack, lines.gathering()});
+    if (!consume(step.consume)) return false;
+    if (ack) settle();
     seen.remove_prefix(step.consume);
   }
   return true;
@@ -134,18 +145,31 @@ bool NodeChannel::Impl::consume(std::size_t n) {
   return true;
 }
 
-void NodeChannel::Impl::handle(std::string_view line) {
+void NodeChannel::Impl::owe(ChannelDebt now) {
+  if (debt == now) return;
+  debt = now;
+  owes(debt);
+}
+
+void NodeChannel::Impl::settle() {
+  send(Map{{"cmd", "NODE_HANDLE_ACK"}}, -1);
+  owe({false, debt.half_line});
+}
+
+bool NodeChannel::Impl::handle(std::string_view line) {
   auto value = from_json(line);
-  if (!value) return;
+  if (!value) return false;
   const std::string& cmd = value->at("cmd").text();
   if (cmd == "NODE_HANDLE") {
     // Exactly one answer for each, or the app's later sends wait for ever (protocols.md 1.4).
-    send(Map{{"cmd", "NODE_HANDLE_ACK"}}, -1);
     const Value* inner = value->map().find("msg");
     if (inner != nullptr) message(*inner);
-  } else if (cmd != "NODE_HANDLE_ACK" && cmd != "NODE_HANDLE_NACK") {
+    return true;
+  }
+  if (cmd != "NODE_HANDLE_ACK" && cmd != "NODE_HANDLE_NACK") {
     message(std::move(*value));
   }
+  return false;
 }
 
 // As send(2): -1 and errno.
@@ -157,10 +181,22 @@ ssize_t NodeChannel::Impl::write_some(std::string_view bytes, int fd) {
   return -1;
 }
 
+// What is begun is finished by the kernel within the call, as far as there is room: so it waits for room.
+bool NodeChannel::Impl::fits(std::size_t size) const {
+  if (size <= kAtomicWrite) return true;
+  int buffer = 0, used = 0;
+  socklen_t n = sizeof buffer;
+  if (::getsockopt(socket.get(), SOL_SOCKET, SO_SNDBUF, &buffer, &n) != 0 ||
+      ::ioctl(socket.get(), SIOCOUTQ, &used) != 0)
+    return true;
+  const auto room = static_cast<std::size_t>(std::max(buffer - used, 0));
+  return size > static_cast<std::size_t>(buffer) / 2 || size + size / 4 + kAtomicWrite / 8 <= room;
+}
+
 bool NodeChannel::Impl::send(const Value& v, int fd) {
   if (!socket) return false;
   Line line{to_json(v) + "\n", {}};
-  if (out.empty() && line.text.size() <= kAtomicWrite) {
+  if (out.empty() && fits(line.text.size())) {
     const ssize_t n = write_some(line.text, fd);
     if (n == static_cast<ssize_t>(line.text.size())) return true;
     if (n < 0 && errno != EAGAIN && errno != ETOOMANYREFS) return false;  // the reading side finds the end
@@ -180,6 +216,7 @@ bool NodeChannel::Impl::send(const Value& v, int fd) {
 void NodeChannel::Impl::flush() {
   while (socket && !out.empty()) {
     const std::string_view rest = std::string_view(out.front().text).substr(out_offset);
+    if (out_offset == 0 && !fits(rest.size())) break;
     const ssize_t n = write_some(rest, out_offset == 0 ? out.front().fd.get() : -1);
     if (n < 0 && (errno == EAGAIN || errno == ETOOMANYREFS)) break;
     if (n < 0) {
@@ -213,10 +250,16 @@ void NodeChannel::Impl::shut() {
 }
 
 NodeChannel::NodeChannel(loop::Loop& loop, UniqueFd socket, std::function<void(Value)> message,
-                         std::function<void()> closed)
-    : impl_(std::make_shared<Impl>(loop, std::move(socket))) {
+                         std::function<void()> closed, ChannelDebt left,
+                         std::function<void(const ChannelDebt&)> owes)
+    : impl_(std::make_shared<Impl>(loop, std::move(socket), left)) {
   impl_->message = std::move(message);
   impl_->closed = std::move(closed);
+  impl_->owes = std::move(owes);
+  char first = 0;
+  // Nothing came since: the app waits for its ACK. Else it is the handle's own line, or the app went on.
+  if (left.ack && ::recv(impl_->socket.get(), &first, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN)
+    impl_->settle();
   impl_->watch();
 }
 

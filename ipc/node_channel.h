@@ -1,6 +1,13 @@
 // The manager's end of Node's IPC channel (protocols.md 1: NODE_CHANNEL_FD, JSON lines). Frames in are whole
 // lines, looked at with MSG_PEEK, handled, then consumed, so that a successor finds what was not handled; it
 // may see the one that was being handled once more.
+//
+// What is owed across a death of this process is told before it arises, for a place that outlives it. A
+// handle is consumed, then ACKed: an app whose handle is not ACKed sends nothing more (protocols.md 1.4), so
+// its successor finds the handle's line still there, or other lines, which say that the ACK arrived, or
+// nothing: then it sends the ACK. Only a death between the ACK and the note that follows it can lead to a
+// second one. Of a line that was too long to be looked at as a whole the rest is skipped. A line out of up to
+// half of the socket's buffer is written whole or not at all; one beyond that (about 200 KB) would stay torn.
 #pragma once
 
 #include <functional>
@@ -13,12 +20,20 @@
 
 namespace tend::ipc {
 
+struct ChannelDebt {
+  bool ack = false;        // a handle was consumed and not ACKed
+  bool half_line = false;  // a line's begin was consumed, its end was not
+  friend bool operator==(const ChannelDebt&, const ChannelDebt&) = default;
+};
+
 class NodeChannel {
  public:
   // `message` gets each JSON value that the app sent. A handle is ACKed and closed, its message passed on.
-  // Garbage lines are dropped. Lines above 16 MiB are skipped.
-  NodeChannel(loop::Loop& loop, UniqueFd socket, std::function<void(Value)> message,
-              std::function<void()> closed);
+  // Garbage lines are dropped. Lines above 16 MiB are skipped. `left`: what a predecessor owed; `owes` is
+  // told each change.
+  NodeChannel(
+      loop::Loop& loop, UniqueFd socket, std::function<void(Value)> message, std::function<void()> closed,
+      ChannelDebt left = {}, std::function<void(const ChannelDebt&)> owes = [](const ChannelDebt&) {});
   ~NodeChannel();
   NodeChannel(const NodeChannel&) = delete;
   NodeChannel& operator=(const NodeChannel&) = delete;

@@ -16,7 +16,9 @@ class NodeLines {
     std::size_t consume = 0;               // of what was seen; 0: wait for more
     std::optional<std::string_view> line;  // without \n; valid until the next step, and while `seen` is
   };
-  explicit NodeLines(std::size_t longest = kMaxNodeLine) : longest_(longest) {}
+  // skip: the front is the rest of a line whose begin is lost.
+  explicit NodeLines(std::size_t longest = kMaxNodeLine, bool skip = false)
+      : longest_(longest), skipping_(skip) {}
 
   // `seen`: the front of what is unread. A line that has no end in it stays there, unless `take_partial`:
   // then it is gathered here until its end comes. A line longer than `longest` is skipped.

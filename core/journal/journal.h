@@ -69,6 +69,8 @@ struct Slot {
   bool answers = false;          // the present process said that it answers pings
   bool other_answers = false;
   bool watches = false;          // it has sent WATCHDOG=1
+  // On their channels (ipc/node_channel.h): an ACK, the rest of a line.
+  bool owes_ack = false, half_line = false, other_owes_ack = false, other_half_line = false;
   // What the processes said by sd_notify. Start: in clock ticks since boot, of a process that the app has named as
   // its main one, which `pid` is then; 0: pid is the keeper's child.
   uint64_t main_start = 0, other_start = 0;

@@ -45,14 +45,15 @@ std::string keep_name(std::string_view kind, uint32_t id, uint32_t spawn) {
 }
 
 Executor::Executor(Mechanisms mechanisms, Workers& workers, Heartbeats& heartbeats, Notices& notices,
-                   Feed feed, Find find, LogsEnded logs_ended)
+                   Feed feed, Find find, LogsEnded logs_ended, Noted noted)
     : m_(mechanisms),
       workers_(workers),
       heartbeats_(heartbeats),
       notices_(notices),
       feed_(std::move(feed)),
       find_(std::move(find)),
-      logs_ended_(std::move(logs_ended)) {}
+      logs_ended_(std::move(logs_ended)),
+      noted_(std::move(noted)) {}
 
 void Executor::run(Instance& app, const lifecycle::Action& action) {
   const uint32_t id = app.id;
@@ -225,7 +226,14 @@ void Executor::adopt_channel(Instance& app, uint32_t spawn, UniqueFd socket) {
   if (side == nullptr) return;
   side->channel = std::make_unique<ipc::NodeChannel>(
       m_.loop, std::move(socket),
-      [this, id, spawn](const Value& message) { workers_.message(id, spawn, message); }, [] {});
+      [this, id, spawn](const Value& message) { workers_.message(id, spawn, message); }, [] {}, side->debt,
+      [this, id, spawn](const ipc::ChannelDebt& debt) {
+        Instance* owner = find_(id);
+        Side* now = owner == nullptr ? nullptr : side_of(*owner, spawn);
+        if (now == nullptr) return;
+        now->debt = debt;
+        noted_(*owner);
+      });
 }
 
 void Executor::prepare_logs(const Instance& app) {

@@ -37,8 +37,9 @@ class Executor {
   using Feed = std::function<void(uint32_t id, const lifecycle::Event& event)>;
   using Find = std::function<Instance*(uint32_t id)>;
   using LogsEnded = std::function<void(uint32_t id, uint32_t spawn)>;  // all that it printed is in its files
+  using Noted = std::function<void(const Instance& app)>;              // its slot is to be written, at once
   Executor(Mechanisms mechanisms, Workers& workers, Heartbeats& heartbeats, Notices& notices, Feed feed,
-           Find find, LogsEnded logs_ended);
+           Find find, LogsEnded logs_ended, Noted noted);
 
   void run(Instance& app, const lifecycle::Action& action);
   void signal(Instance& app, uint32_t spawn, int number);
@@ -64,6 +65,7 @@ class Executor {
   Feed feed_;
   Find find_;
   LogsEnded logs_ended_;
+  Noted noted_;
   int big_pipes_ = 0;
 };
 

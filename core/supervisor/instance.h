@@ -42,6 +42,7 @@ struct Side {
   // With `listen` each seat has two sockets, and a successor gets the one that its predecessor has not: so
   // the old process can be left without new connections while it finishes.
   bool second = false;
+  ipc::ChannelDebt debt;  // what is owed on the channel
   std::unique_ptr<ipc::NodeChannel> channel;
   std::unique_ptr<ipc::NotifySocket> notify;  // where it was given one
   std::unique_ptr<Notified> notified;         // null: it said nothing

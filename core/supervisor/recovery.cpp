@@ -141,6 +141,8 @@ void Supervisor::recover(Left left) {
     app->main.answers = slot.answers;
     app->other.answers = slot.other_answers;
     app->main.watches = slot.watches;
+    app->main.debt = {slot.owes_ack, slot.half_line};
+    app->other.debt = {slot.other_owes_ack, slot.other_half_line};
     notices_.recall(*app, slot);
   }
 

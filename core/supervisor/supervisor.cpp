@@ -55,7 +55,8 @@ Supervisor::Supervisor(Mechanisms mechanisms, journal::Journal& journal, journal
           [this](uint32_t id) { return find(id); },
           [this](uint32_t id, uint32_t spawn) {
             if (const Instance* app = find(id)) chronicle_.logs_ended(*app, spawn);
-          }),
+          },
+          [this](const Instance& app) { note(app); }),
       hangs_(*this),
       probes_(*this),
       memory_timer_(m_.loop, [this] { watch_memory(); }) {
@@ -337,6 +338,10 @@ void Supervisor::note(const Instance& app) {
   slot.answers = app.main.answers;
   slot.other_answers = app.other.answers;
   slot.watches = app.main.watches;
+  slot.owes_ack = app.main.debt.ack;
+  slot.half_line = app.main.debt.half_line;
+  slot.other_owes_ack = app.other.debt.ack;
+  slot.other_half_line = app.other.debt.half_line;
   const std::size_t n = std::min(app.cause_text.size(), sizeof slot.cause_text - 1);
   app.cause_text.copy(slot.cause_text, n);
   Notices::note(app, slot);
