@@ -25,6 +25,7 @@ constexpr std::size_t kPeek = 64u << 10;
 constexpr int kPeeksPerTurn = 8;
 // What one sendmsg writes whole or not at all (protocols.md 1.6).
 constexpr std::size_t kAtomicWrite = 32'000;
+constexpr std::string_view kHandleLine = "{\"cmd\":\"NODE_HANDLE\",";  // as Node writes it
 constexpr std::size_t kMaxQueued = 1u << 20;
 // A line without its end is left in the socket this long, looked at every few milliseconds: readiness is
 // level-triggered and would spin.
@@ -54,6 +55,7 @@ struct NodeChannel::Impl : std::enable_shared_from_this<NodeChannel::Impl> {
   bool handle(std::string_view line);  // true: an ACK is owed for it
   void owe(ChannelDebt now);
   void settle();
+  bool went_on() const;
   bool fits(std::size_t size) const;  // all of it, now or once the socket is empty enough
   bool send(const Value& v, int fd);
   ssize_t write_some(std::string_view bytes, int fd);
@@ -73,12 +75,14 @@ struct NodeChannel::Impl : std::enable_shared_from_this<NodeChannel::Impl> {
   struct Line {
     std::string text;
     UniqueFd fd;  // rides on the first byte
+    bool ack = false;
   };
   std::deque<Line> out;
   std::size_t out_offset = 0;  // of the first, already written
   std::size_t out_bytes = 0;
   Millis partial_since{};
-  bool waiting = false;  // for a line's end, by the timer
+  bool waiting = false;    // for a line's end, by the timer
+  bool ack_waits = false;  // in `out`
 };
 
 void NodeChannel::Impl::read() {
@@ -105,10 +109,15 @@ bool NodeChannel::Impl::handle_seen(std::string_view seen) {
     const auto step = lines.next(seen, gather);
     if (step.consume == 0) return false;
     partial_since = {};
-    const bool ack = step.line && handle(*step.line);
+    bool ack = step.line && handle(*step.line);
     if (!socket) return false;
-    owe({ack, lines.gathering()});
+    const bool whole = !lines.gathering();
+    // The rest of a handle's line whose begin a predecessor consumed.
+    if (!step.line && whole && debt.half_line) ack = debt.ack;
+    const bool begun = !whole && (debt.half_line ? debt.ack : seen.starts_with(kHandleLine));
+    owe({ack || begun, !whole || debt.half_line});
     if (!consume(step.consume)) return false;
+    owe({ack || begun, !whole});
     if (ack) settle();
     seen.remove_prefix(step.consume);
   }
@@ -146,14 +155,38 @@ bool NodeChannel::Impl::consume(std::size_t n) {
 }
 
 void NodeChannel::Impl::owe(ChannelDebt now) {
+  now.ack = now.ack || ack_waits;
   if (debt == now) return;
   debt = now;
   owes(debt);
 }
 
+// Paid when it is in the socket, not when it waits for room there.
 void NodeChannel::Impl::settle() {
-  send(Map{{"cmd", "NODE_HANDLE_ACK"}}, -1);
-  owe({false, debt.half_line});
+  Line line{to_json(Map{{"cmd", "NODE_HANDLE_ACK"}}) + "\n", {}, false};
+  if (out.empty() && write_some(line.text, -1) == static_cast<ssize_t>(line.text.size()))
+    return owe({false, debt.half_line});
+  line.ack = ack_waits = true;
+  out_bytes += line.text.size();
+  out.push_back(std::move(line));
+  watch();
+}
+
+// Whether the app went on since a predecessor died: with a handle that is not ACKed it sends nothing but its
+// own ACKs.
+bool NodeChannel::Impl::went_on() const {
+  std::array<char, kPeek> bytes;
+  const ssize_t n = ::recv(socket.get(), bytes.data(), bytes.size(), MSG_PEEK | MSG_DONTWAIT);
+  std::string_view seen(bytes.data(), n > 0 ? static_cast<std::size_t>(n) : 0);
+  while (!seen.empty()) {
+    const auto end = seen.find('\n');
+    const auto value = from_json(seen.substr(0, end));
+    const std::string cmd = value ? value->at("cmd").text() : "";
+    if (cmd != "NODE_HANDLE_ACK" && cmd != "NODE_HANDLE_NACK") return true;
+    if (end == seen.npos) break;
+    seen.remove_prefix(end + 1);
+  }
+  return false;
 }
 
 bool NodeChannel::Impl::handle(std::string_view line) {
@@ -195,7 +228,7 @@ bool NodeChannel::Impl::fits(std::size_t size) const {
 
 bool NodeChannel::Impl::send(const Value& v, int fd) {
   if (!socket) return false;
-  Line line{to_json(v) + "\n", {}};
+  Line line{to_json(v) + "\n", {}, false};
   if (out.empty() && fits(line.text.size())) {
     const ssize_t n = write_some(line.text, fd);
     if (n == static_cast<ssize_t>(line.text.size())) return true;
@@ -228,7 +261,10 @@ void NodeChannel::Impl::flush() {
     if (out_offset < out.front().text.size()) continue;
     out_bytes -= out.front().text.size();
     out_offset = 0;
+    const bool ack = out.front().ack;
     out.pop_front();
+    if (ack) ack_waits = false;
+    if (ack) owe({false, debt.half_line});
   }
   if (socket) watch();
 }
@@ -256,10 +292,8 @@ NodeChannel::NodeChannel(loop::Loop& loop, UniqueFd socket, std::function<void(V
   impl_->message = std::move(message);
   impl_->closed = std::move(closed);
   impl_->owes = std::move(owes);
-  char first = 0;
-  // Nothing came since: the app waits for its ACK. Else it is the handle's own line, or the app went on.
-  if (left.ack && ::recv(impl_->socket.get(), &first, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN)
-    impl_->settle();
+  // The handle's own line is still there, or the app went on, or it waits for its ACK.
+  if (left.ack && !left.half_line) impl_->went_on() ? impl_->owe({false, false}) : impl_->settle();
   impl_->watch();
 }
 

@@ -8,6 +8,7 @@
 // nothing: then it sends the ACK. Only a death between the ACK and the note that follows it can lead to a
 // second one. Of a line that was too long to be looked at as a whole the rest is skipped. A line out of up to
 // half of the socket's buffer is written whole or not at all; one beyond that (about 200 KB) would stay torn.
+// Lines that wait here because the app does not read are lost with this process, but for an ACK.
 #pragma once
 
 #include <functional>

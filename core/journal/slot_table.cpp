@@ -17,7 +17,7 @@ namespace {
 constexpr uint64_t kMagic = 0x53544f4c53444e54;  // "TNDSLOTS"
 // Counts every change of Slot or lifecycle::State: a supervisor of another version starts from the journal
 // instead.
-constexpr uint32_t kLayout = 5;
+constexpr uint32_t kLayout = 6;
 constexpr uint32_t kMaxCapacity = 1u << 20;
 
 struct Head {

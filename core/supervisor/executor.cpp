@@ -156,6 +156,8 @@ Status Executor::hand_over(Instance& app, const PlanInput& in, keeper::SpawnRequ
     // What the app sends in a burst before process.exit() must fit the kernel (protocols.md 1.5).
     const int room = 1 << 20;
     setsockopt(channel.child.get(), SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
+    // And a line to it is written whole or not begun (ipc/node_channel.h).
+    setsockopt(channel.ours.get(), SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
   }
   if (has_heartbeat_channel(*app.spec)) {
     auto made = make_ends();

@@ -389,6 +389,54 @@ TEST_CASE("a line that is gathered is told as half until its end is there") {
   CHECK(m.got[0].text() == half);
 }
 
+TEST_CASE("an ACK that waits for room in the socket is still owed") {
+  Mortal m;
+  m.live();
+  const std::string text(30'000, 'y');
+  while (m.channel->send(text)) {
+  }
+  m.say(kHandleLine);
+  m.turn();
+  CHECK(m.debt == ChannelDebt{true, false});
+  std::string all;
+  for (int i = 0; i < 200 && m.debt.ack; ++i) {
+    all += m.heard();
+    m.turn();
+  }
+  all += m.heard();
+  CHECK(m.debt == ChannelDebt{});
+  CHECK(all.find(kAckLine) != all.npos);
+}
+
+TEST_CASE("an app that answers a handle of ours while it waits for its own ACK has not gone on") {
+  Mortal m;
+  m.debt = {true, false};
+  m.say(kAckLine);
+  m.live();
+  CHECK(m.heard() == kAckLine);
+  m.turn();
+  CHECK(m.heard().empty());
+}
+
+TEST_CASE("a long line with a handle is ACKed by the successor that finds its rest") {
+  Mortal m;
+  m.live();
+  m.say("{\"cmd\":\"NODE_HANDLE\",\"type\":\"net.Socket\",\"msg\":\"" + std::string(70'000, 'x'));
+  m.turn();
+  CHECK(m.debt == ChannelDebt{true, true});
+  m.channel.reset();
+  m.turn();
+  m.say("\"}\n");
+  m.live();
+  m.turn();
+  CHECK(m.heard() == kAckLine);
+  CHECK(m.debt == ChannelDebt{});
+  m.say("{\"type\":\"next\"}\n");
+  m.turn();
+  REQUIRE(m.got.size() == 1);
+  CHECK(m.got[0].at("type").text() == "next");
+}
+
 TEST_CASE("a line of 60 KB to an app that does not read is whole in the socket, or not begun") {
   Mortal m;
   m.live();
