@@ -85,7 +85,11 @@ static inline int tend_heartbeat_init(struct tend_heartbeat *beat) {
   if (text == NULL) return 0;
   const long fd = strtol(text, NULL, 10);
   unsetenv("TEND_HEARTBEAT"); /* children are not asked */
-  if (fd < 3 || fd > 1 << 20 || fcntl((int)fd, F_SETFD, FD_CLOEXEC) != 0) return 0;
+  int type = 0;
+  socklen_t size = sizeof type;
+  if (fd < 3 || fd > 1 << 20 || getsockopt((int)fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0 || type != SOCK_STREAM ||
+      fcntl((int)fd, F_SETFD, FD_CLOEXEC) != 0)
+    return 0;
   beat->fd = (int)fd;
   unsigned char hello[TEND_HEADER];
   tend_send_(beat, hello, 3, 0, 0, 0);

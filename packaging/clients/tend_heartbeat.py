@@ -48,7 +48,7 @@ class Heartbeat:
         text = os.environ.pop("TEND_HEARTBEAT", "")  # children are not asked
         try:
             self._socket = socket.socket(fileno=int(text.split(":")[0]))
-        except (ValueError, OSError):
+        except (ValueError, OverflowError, OSError):
             return
         self._socket.setblocking(False)
         os.set_inheritable(self._socket.fileno(), False)
