@@ -20,7 +20,8 @@ inline constexpr std::size_t kStatsPayload = 12;
 inline constexpr std::size_t kPingSize = kHeaderSize + kBeatPayload;
 
 // Flags of a pong or hello.
-inline constexpr uint16_t kLagValid = 2, kFirstPong = 4, kStats = 16, kInspectable = 32, kDebugged = 64;
+inline constexpr uint16_t kLagValid = 2, kFirstPong = 4, kStats = 16, kInspectable = 32, kDebugged = 64,
+                          kAwaitsAck = 128;  // a handle that it sent on its Node channel was not ACKed yet
 
 struct Pong {
   uint16_t flags = 0;

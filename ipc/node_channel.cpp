@@ -10,6 +10,7 @@
 #include <deque>
 #include <span>
 #include <string>
+#include <utility>
 
 #include "core/base/clock.h"
 #include "core/loop/poll.h"
@@ -31,6 +32,13 @@ constexpr std::size_t kMaxQueued = 1u << 20;
 // level-triggered and would spin.
 constexpr Millis kPartialLook{10};
 constexpr Millis kPartialPatience{100};
+
+// An app's answer to a handle of ours: it sends that whatever it waits for.
+bool is_own_ack(std::string_view line) {
+  const auto value = from_json(line);
+  const std::string cmd = value ? value->at("cmd").text() : "";
+  return cmd == "NODE_HANDLE_ACK" || cmd == "NODE_HANDLE_NACK";
+}
 
 }  // namespace
 
@@ -83,6 +91,7 @@ struct NodeChannel::Impl : std::enable_shared_from_this<NodeChannel::Impl> {
   Millis partial_since{};
   bool waiting = false;    // for a line's end, by the timer
   bool ack_waits = false;  // in `out`
+  bool unsure = false;     // whether the predecessor's ACK was sent
 };
 
 void NodeChannel::Impl::read() {
@@ -109,6 +118,7 @@ bool NodeChannel::Impl::handle_seen(std::string_view seen) {
     const auto step = lines.next(seen, gather);
     if (step.consume == 0) return false;
     partial_since = {};
+    if (step.line && unsure && !is_own_ack(*step.line)) unsure = false;  // it went on
     bool ack = step.line && handle(*step.line);
     if (!socket) return false;
     const bool whole = !lines.gathering();
@@ -155,7 +165,7 @@ bool NodeChannel::Impl::consume(std::size_t n) {
 }
 
 void NodeChannel::Impl::owe(ChannelDebt now) {
-  now.ack = now.ack || ack_waits;
+  now.ack = now.ack || ack_waits || unsure;
   if (debt == now) return;
   debt = now;
   owes(debt);
@@ -180,9 +190,7 @@ bool NodeChannel::Impl::went_on() const {
   std::string_view seen(bytes.data(), n > 0 ? static_cast<std::size_t>(n) : 0);
   while (!seen.empty()) {
     const auto end = seen.find('\n');
-    const auto value = from_json(seen.substr(0, end));
-    const std::string cmd = value ? value->at("cmd").text() : "";
-    if (cmd != "NODE_HANDLE_ACK" && cmd != "NODE_HANDLE_NACK") return true;
+    if (!is_own_ack(seen.substr(0, end))) return true;
     if (end == seen.npos) break;
     seen.remove_prefix(end + 1);
   }
@@ -287,17 +295,37 @@ void NodeChannel::Impl::shut() {
 
 NodeChannel::NodeChannel(loop::Loop& loop, UniqueFd socket, std::function<void(Value)> message,
                          std::function<void()> closed, ChannelDebt left,
-                         std::function<void(const ChannelDebt&)> owes)
+                         std::function<void(const ChannelDebt&)> owes, bool can_ask)
     : impl_(std::make_shared<Impl>(loop, std::move(socket), left)) {
   impl_->message = std::move(message);
   impl_->closed = std::move(closed);
   impl_->owes = std::move(owes);
   // The handle's own line is still there, or the app went on, or it waits for its ACK.
-  if (left.ack && !left.half_line) impl_->went_on() ? impl_->owe({false, false}) : impl_->settle();
+  if (left.ack && !left.half_line) {
+    if (impl_->went_on()) {
+      impl_->owe({false, false});
+    } else if (can_ask) {
+      impl_->unsure = true;
+    } else {
+      impl_->settle();
+    }
+  }
   impl_->watch();
 }
 
 NodeChannel::~NodeChannel() { impl_->shut(); }
+
+bool NodeChannel::unsure() const { return impl_->unsure; }
+
+bool NodeChannel::all_read() const {
+  int unread = 0;
+  return impl_->socket && ::ioctl(impl_->socket.get(), SIOCOUTQ, &unread) == 0 && unread == 0;
+}
+
+void NodeChannel::resolve(bool app_awaits_ack) {
+  if (!std::exchange(impl_->unsure, false) || !impl_->socket) return;
+  app_awaits_ack ? impl_->settle() : impl_->owe({false, impl_->debt.half_line});
+}
 
 bool NodeChannel::send(const Value& message, int fd) { return impl_->send(message, fd); }
 

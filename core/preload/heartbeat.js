@@ -6,7 +6,7 @@ if (settings.heartbeat) (() => {
   // whether tend may open the inspector of a process that hangs
   const [fd, drift, every, inspected] = settings.heartbeat.split(':').map(Number);
   const HEADER = 32, BEAT = 28, STATS = 12, PING = 1, PONG = 2, HELLO = 3, LARGEST = 4096;
-  const LAG_VALID = 2, FIRST = 4, WITH_STATS = 16, INSPECTABLE = 32, DEBUGGED = 64;
+  const LAG_VALID = 2, FIRST = 4, WITH_STATS = 16, INSPECTABLE = 32, DEBUGGED = 64, AWAITS_ACK = 128;
   const clock = process.hrtime.bigint, now = performance.now.bind(performance);
   const { listenerCount } = require('events').prototype;
 
@@ -71,7 +71,8 @@ if (settings.heartbeat) (() => {
       frame.writeUInt32LE(process.getActiveResourcesInfo ? process.getActiveResourcesInfo().length : 0,
         HEADER + BEAT + 8);
     }
-    const flags = LAG_VALID | (pongs ? 0 : FIRST) | (stats ? WITH_STATS : 0) | state();
+    const flags = LAG_VALID | (pongs ? 0 : FIRST) | (stats ? WITH_STATS : 0) | state() |
+      (Array.isArray(process._handleQueue) ? AWAITS_ACK : 0);  // a handle that it sent was not ACKed yet
     return seal(frame, PONG, flags, ping.readUInt32LE(8), ++pongs);
   }
 

@@ -235,7 +235,8 @@ void Executor::adopt_channel(Instance& app, uint32_t spawn, UniqueFd socket) {
         if (now == nullptr) return;
         now->debt = debt;
         noted_(*owner);
-      });
+      },
+      side->answers && answers_by_preload(*app.spec));
 }
 
 void Executor::prepare_logs(const Instance& app) {

@@ -48,9 +48,10 @@ struct Heartbeats::Patient {
   bool excused = false;
   bool condemned = false;
   bool told_late = false;
-  uint32_t good = 0;    // signs in a row that were not late
-  uint16_t flags = 0;   // of its last packet
-  uint32_t lag_us = 0;  // its event loop's, the worst since the pong before
+  uint64_t asks_for_ack = 0;  // the ping whose pong says whether it awaits an ACK; 0: none
+  uint32_t good = 0;          // signs in a row that were not late
+  uint16_t flags = 0;         // of its last packet
+  uint32_t lag_us = 0;        // its event loop's, the worst since the pong before
   uint64_t heap = 0;
   uint32_t handles = 0;
   double mean_lag_ms = 0;  // moving, over some eight answers
@@ -173,6 +174,10 @@ void Heartbeats::pong(const Key& key, const ipc::Pong& pong, bool hello) {
   if (!lifecycle::counts(lifecycle::receive(
           p->beat, {pong.stream, pong.sequence, pong.echo_sequence, pong.echo_ns}, now, interval, rtt)))
     return;
+  if (p->asks_for_ack > 0 && pong.echo_sequence >= p->asks_for_ack) {
+    p->asks_for_ack = 0;
+    owner_.told_of_ack(*app, key.second, (pong.flags & ipc::kAwaitsAck) != 0);
+  }
   // What this process took to read it is not the app's doing.
   if (pong.mono_ns > pong.echo_ns && pong.mono_ns <= now) rtt = std::min(rtt, pong.mono_ns - pong.echo_ns);
   if ((pong.flags & (ipc::kLagValid | ipc::kFirstPong)) == ipc::kLagValid) p->lag_us = pong.lag_us;
@@ -275,6 +280,7 @@ void Heartbeats::look_at(Patient& p, Millis now) {
   if (p.link && p.link->open() && p.answers && room) {
     const uint64_t ns = monotonic_ns();
     const uint64_t number = lifecycle::next_ping(p.beat, ns);
+    if (p.asks_for_ack == 0 && owner_.may_ask_for_ack(*app, p.key.second)) p.asks_for_ack = number;
     p.link->ping(p.beat.stream, number, ns);
     lifecycle::owe(p.pulse, witness(p, now));
   } else if (p.required || p.watchdog) {

@@ -39,6 +39,10 @@ class Heartbeats {
     std::function<void(const Instance&, std::string_view event, const std::string& words)> tell;
     std::function<void(Instance&, uint32_t spawn, const Hang&)> hung;  // once for each hang
     std::function<void(const Instance&)> answered;
+    // Before a ping, and with its pong, where the process has a channel whose ACK is in doubt
+    // (ipc/node_channel.h).
+    std::function<bool(Instance&, uint32_t spawn)> may_ask_for_ack;
+    std::function<void(Instance&, uint32_t spawn, bool awaits)> told_of_ack;
   };
   Heartbeats(loop::Loop& loop, const Clock& clock, Owner owner);
 

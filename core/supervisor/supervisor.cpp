@@ -266,16 +266,6 @@ void Supervisor::handle(uint32_t id, const lifecycle::Event& event) {
   if (app.deleting && !lifecycle::alive(after.phase)) erase(app);
 }
 
-Heartbeats::Owner Supervisor::heartbeats_owner() {
-  return {
-      [this](uint32_t id) { return find(id); }, [this](const Instance& app) { note(app); },
-      [this](const Instance& app, std::string_view event, const std::string& words) {
-        tell(app, event, words);
-      },
-      [this](Instance& app, uint32_t spawn, const Heartbeats::Hang& hang) { hangs_.hung(app, spawn, hang); },
-      [this](const Instance& app) { canaries_.answered(app); }};
-}
-
 // Which process is the main one is the machine's choice: what belongs to each goes with it.
 void Supervisor::place_sides(Instance& app, const lifecycle::State& before) {
   const lifecycle::State& after = app.state;

@@ -296,14 +296,15 @@ struct Mortal {
     channel.reset();
     turn();
   }
-  void live() {
+  void live(bool can_ask = false) {
     channel = std::make_unique<NodeChannel>(
         loop, UniqueFd(::fcntl(kept.get(), F_DUPFD_CLOEXEC, 3)),
         [this](Value v) { got.push_back(std::move(v)); }, [] {}, debt,
         [this](const ChannelDebt& now) {
           debt = now;
           told.push_back(now);
-        });
+        },
+        can_ask);
   }
   void turn() {
     for (int i = 0; i < 4; ++i) uv_run(loop.raw(), UV_RUN_NOWAIT);
@@ -350,6 +351,34 @@ TEST_CASE("a manager that died after it consumed the handle owes its ACK") {
   m.live();
   m.turn();
   CHECK(m.heard() == kAckLine);
+  CHECK(m.debt == ChannelDebt{});
+}
+
+TEST_CASE("where the app can be asked, no ACK is sent on a guess") {
+  for (const bool awaits : {true, false}) {
+    Mortal m;
+    m.debt = {true, false};
+    m.live(true);
+    m.turn();
+    CHECK(m.heard().empty());
+    REQUIRE(m.channel->unsure());
+    CHECK(m.channel->all_read());
+    CHECK(m.debt == ChannelDebt{true, false});  // a next successor has to ask too
+    m.channel->resolve(awaits);
+    CHECK(m.heard() == (awaits ? kAckLine : ""));
+    CHECK(m.debt == ChannelDebt{});
+  }
+}
+
+TEST_CASE("an app that goes on while it is asked needs no ACK") {
+  Mortal m;
+  m.debt = {true, false};
+  m.live(true);
+  m.say("{\"type\":\"next\"}\n");
+  m.turn();
+  CHECK(!m.channel->unsure());
+  m.channel->resolve(true);  // the answer to a question that was asked before
+  CHECK(m.heard().empty());
   CHECK(m.debt == ChannelDebt{});
 }
 
