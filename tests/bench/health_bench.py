@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What heartbeats cost, and how fast a hang is found and mended.
 
-    python3 tests/bench/health_bench.py [--only hang,autopsy,cost,daemon,probes,loaded] [--tend PATH] [--minutes 10]
+    python3 tests/bench/health_bench.py [--only hang,autopsy,cost,daemon,probes,loaded] [--tend PATH] [--minutes 10] [--homes 6]
 
 hang     a Node app that blocks, interval 200ms, 3 misses: from the block to the successor's exec, autopsy included
 autopsy  how many of 20 hangs each of an endless loop and a regular expression are named by function and line
@@ -182,27 +182,33 @@ class Bench:
     # Under load ----------------------------------------------------------------------------------------------------
 
     def loaded(self):
-        self.fresh()
+        """--homes daemons side by side, each with its own apps, under one load: so many times the minutes in one run."""
+        self.tend.kill()
         cores = os.cpu_count()
         noisy = self.app("let n = 0; setInterval(() => { for (let i = 0; i < 50; i++) console.log('line', n++, 'x'.repeat(60)); },"
                          " 10);\n" + SERVER, "noisy.js")
-        apps = [{"name": "noisy", "script": str(noisy)}, {"name": "server", "script": str(self.app(SERVER, "server.js"))},
-                {"name": "cluster", "script": str(self.app(SERVER.replace("listen(0", "listen(+process.env.PORT"), "c.js")),
-                 "instances": 2, "env": {"PORT": "0"}},
-                {"name": "stub", "script": str(self.stub), "heartbeat": "on"}]
-        self.tend.run("start", self.tend.file_of(apps))
-        self.wait_well(5)
-        seconds = int(self.args.minutes * 60)
-        # A session of its own, as an app of tend is one: the kernel shares the machine among sessions.
-        load = subprocess.Popen(["stress-ng", "--cpu", str(4 * cores), "--timeout", f"{seconds}s"],
-                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-        load.wait()
-        rows = json.loads(self.tend.run("list", "--json"))
-        restarts = sum(r["restarts"] for r in rows)
-        log = (self.tend.home / "tend.log").read_text()
-        self.table.bound(f"{self.args.minutes:g} min at load {4 * cores} on {cores} cores, 5,000 lines/s: restarts", "",
-                         restarts, None, 0)
-        self.table.plain("lines of the daemon's log that tell of lateness or misses", "",
+        clustered = self.app(SERVER.replace("listen(0", "listen(+process.env.PORT"), "c.js")
+        homes = [TendManager(f"tend-{n}", self.args.tend, self.dir, self.stub) for n in range(self.args.homes)]
+        try:
+            for home in homes:
+                home.run("start", home.file_of([
+                    {"name": "noisy", "script": str(noisy)}, {"name": "server", "script": str(self.app(SERVER, "server.js"))},
+                    {"name": "cluster", "script": str(clustered), "instances": 2, "env": {"PORT": "0"}},
+                    {"name": "stub", "script": str(self.stub), "heartbeat": "on"}]))
+            time.sleep(10)
+            seconds = int(self.args.minutes * 60)
+            # A session of its own, as an app of tend is one: the kernel shares the machine among sessions.
+            subprocess.run(["stress-ng", "--cpu", str(4 * cores), "--timeout", f"{seconds}s"],
+                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, check=True)
+            rows = [r for home in homes for r in json.loads(home.run("list", "--json"))]
+            log = "".join((home.home / "tend.log").read_text() for home in homes)
+        finally:
+            for home in homes:
+                home.kill()
+        self.table.bound(f"{self.args.homes} x {self.args.minutes:g} min at load {4 * cores} on {cores} cores, "
+                         "5,000 lines/s each: restarts", "", sum(r["restarts"] for r in rows), None, 0)
+        self.table.plain("of so many apps", "", len(rows))
+        self.table.plain("lines of the daemons' logs that tell of lateness or misses", "",
                          log.count("] late") + log.count("] unhealthy"))
 
 
@@ -211,6 +217,7 @@ def main():
     parser.add_argument("--only", default="hang,autopsy,cost,daemon,probes")
     parser.add_argument("--tend", default=str(ROOT / "build/release/cmd/tend"))
     parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--homes", type=int, default=6)
     args = parser.parse_args()
     bench = Bench(args)
     try:
