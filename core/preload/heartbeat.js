@@ -103,8 +103,10 @@ if (settings.heartbeat) (() => {
   let socket;
   try {
     socket = new (require('net').Socket)({ fd, readable: true, writable: true });
-    socket.on('error', () => {}).on('data', hear).unref();
-    socket.write(seal(Buffer.alloc(HEADER), HELLO, inspected ? INSPECTABLE : 0, 0, 1));
+    socket.on('error', () => {}).unref();
+    require('fs').writeSync(fd, seal(Buffer.alloc(HEADER), HELLO, inspected ? INSPECTABLE : 0, 0, 1));
+    // A stream's first steps are ticks of Node's, and one that waits while the app loads shows in its stacks.
+    setImmediate(() => socket.on('data', hear)).unref();
     if (inspected) process.debugPort = 0;  // a free one: others may be looked at too
     if (drift) setInterval(look, drift).unref();
   } catch {

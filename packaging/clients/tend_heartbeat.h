@@ -73,7 +73,10 @@ static inline void tend_send_(struct tend_heartbeat *beat, unsigned char *frame,
   tend_put_(frame + 16, ++beat->sequence, 8);
   tend_put_(frame + 24, 0, 8);
   tend_put_(frame + 24, tend_crc32c_(frame, TEND_HEADER + length), 4);
-  if (send(beat->fd, frame, TEND_HEADER + length, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno == EPIPE) beat->fd = -1;
+  if (send(beat->fd, frame, TEND_HEADER + length, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) return;
+  const int error = errno;
+  if (error == EPIPE) close(beat->fd);
+  if (error == EPIPE || error == ENOTSOCK) beat->fd = -1; /* the latter: it is somebody else's */
 }
 
 /* 1: tend will ask. 0: the program runs without tend, or is not asked; the other calls then do nothing. */

@@ -115,12 +115,15 @@ class Heartbeat:
 
 
 def notify(state):
-    """One datagram of sd_notify(3). False: there is no NOTIFY_SOCKET."""
+    """One datagram of sd_notify(3). False: there is no NOTIFY_SOCKET, or nobody reads it."""
     path = os.environ.get("NOTIFY_SOCKET")
     if not path:
         return False
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as end:
-        end.sendto(state.encode(), "\0" + path[1:] if path[0] == "@" else path)
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as end:
+            end.sendto(state.encode(), "\0" + path[1:] if path[0] == "@" else path)
+    except OSError:
+        return False  # no reason for the program to end
     return True
 
 

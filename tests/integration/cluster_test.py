@@ -388,7 +388,8 @@ class Canaries(CanaryTest):
                 self.tend.ok("delete", "api")
                 self.start(2, "--balance", policy, script="versions.js", VERSION="old")
                 self.assertEqual(self.canary(25, "new").returncode, 0)
-                self.assertTrue(70 <= self.answers()["new"] <= 80)
+                found = self.answers()["new"]
+                self.assertTrue(70 <= found <= 80, found)
 
     def test_what_cannot_have_one_is_told(self):
         self.tend.ok("start", self.tend.sleeper(), "--name", "plain")

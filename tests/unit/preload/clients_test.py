@@ -17,7 +17,7 @@ class ClientTests(WireTests):
         return self.peer(self.argv)
 
     def test_it_runs_when_nobody_asks_and_when_the_descriptor_is_none(self):
-        for value in (None, "", "x", "-1", "0", "999", "99999999999999999999"):
+        for value in (None, "", "x", "-1", "0", "999", "99999999999", "99999999999999999999"):
             with self.subTest(value=value):
                 peer = self.peer(self.argv, None, {} if value is None else {"TEND_HEARTBEAT": value})
                 with self.assertRaises(subprocess.TimeoutExpired):
