@@ -51,14 +51,6 @@ class TraceTests:
                     plain, loaded = self.both(text, name)
                     self.assertEqual(loaded, plain)
 
-    def test_nothing_is_to_be_seen_of_it_in_a_thread(self):
-        plain, loaded = self.both("""const { Worker } = require('worker_threads');
-new Worker('console.log(JSON.stringify([process.execArgv, Object.keys(require.cache), process.env.TEND_HEARTBEAT]))',
-  { eval: true });""")
-        self.assertEqual(plain[0], 0)
-        self.assertNotIn("preload", loaded[1])
-        self.assertNotIn("tend", loaded[1])
-
     def test_nothing_is_to_be_seen_of_it(self):
         for before, env in (((), {}), (("--stack-size=900",), {"NODE_OPTIONS": "--no-warnings"})):
             with self.subTest(before=before):
@@ -72,6 +64,14 @@ new Worker('console.log(JSON.stringify([process.execArgv, Object.keys(require.ca
 class FileFormTraceTest(TraceTests, NodeTest):
     form = staticmethod(file_form)
     plain = []
+
+    def test_nothing_is_to_be_seen_of_it_in_a_thread(self):
+        plain, loaded = self.both("""const { Worker } = require('worker_threads');
+new Worker('console.log(JSON.stringify([process.execArgv, Object.keys(require.cache), process.env.TEND_HEARTBEAT]))',
+  { eval: true });""")
+        self.assertEqual(plain[0], 0)
+        self.assertNotIn("preload", loaded[1])
+        self.assertNotIn("tend", loaded[1])
 
 
 class DataFormTraceTest(TraceTests, NodeTest):
