@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 
 #include "cmd/pm2/personality.h"
@@ -10,7 +11,7 @@ namespace {
 
 bool has_word(std::string_view words, std::string_view word) {
   for (const auto& w : split(words, ' '))
-    if (w == word) return true;
+    if (w == word) return !word.empty();
   return false;
 }
 
@@ -41,6 +42,16 @@ std::span<const std::span<const Command>> groups() {
       apps_commands(),   view_commands(),   logs_commands(), persist_commands(),
       daemon_commands(), config_commands(), event_commands()};
   return kGroups;
+}
+
+std::vector<CommandFlag> command_flags() {
+  std::vector<CommandFlag> out;
+  for (const auto group : groups())
+    for (const Command& c : group)
+      for (const CommandFlag& f : c.flags)
+        if (std::none_of(out.begin(), out.end(), [&](const auto& o) { return o.names == f.names; }))
+          out.push_back(f);
+  return out;
 }
 
 const Command* find_command(std::string_view word) {

@@ -92,7 +92,7 @@ UniqueFd watch_keeper(Session& s) {
 }
 
 int kill_daemon(Session& s) {
-  if (s.args.supervisor) return kill_supervisor(s);
+  if (s.args.has("supervisor")) return kill_supervisor(s);
   if (const Status up = s.connect(Need::existing); !up)
     return Session::no_daemon(up.error()) ? none_runs(s) : s.fail(up.error());
   const Millis extra = patience_for(s, {});
@@ -135,9 +135,12 @@ int help(Session& s) {
   return kDone;
 }
 
+constexpr CommandFlag kKillFlags[] = {
+    {"--supervisor", "", "kill: only the supervisor, which is started again; apps live on."}};
+
 constexpr Command kCommands[] = {
     {"ping", "", "Daemon", "", "Start the daemon if none runs, and ask it who it is.", ping},
-    {"kill", "", "Daemon", "", "Stop all apps and end the daemon.", kill_daemon},
+    {"kill", "", "Daemon", "", "Stop all apps and end the daemon.", kill_daemon, 0, kKillFlags},
     {"version", "", "Daemon", "", "The version.", version},
     {"help", "", "Daemon", "[command]", "This text.", help},
 };

@@ -6,7 +6,9 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <deque>
+#include <set>
 
+#include "cmd/tend/command.h"
 #include "core/base/text.h"
 #include "core/model/options.h"
 
@@ -27,8 +29,6 @@ constexpr Switch kSwitches[] = {
     {"--out", &Arguments::out, "Only what went to standard output."},
     {"--nostream", &Arguments::nostream, "Print the last lines and end."},
     {"-m,--mini-list", &Arguments::mini, "A list without a table."},
-    {"--supervisor", &Arguments::supervisor,
-     "kill: only the supervisor, which is started again; apps live on."},
     {"-a,--update-env", &Arguments::update_env, "Give the caller's environment to the app."},
     {"-f,--force", &Arguments::force, "Start what already runs; save an empty list."},
     {"--no-wait", &Arguments::no_wait, "Return once the daemon has accepted."},
@@ -127,6 +127,10 @@ bool regular_file(const std::string& path) {
 // Flags with an optional value are given one here, so that they cannot swallow the script (compat.md 12).
 std::vector<std::string> with_values(const std::vector<std::string>& argv) {
   std::vector<std::string> out;
+  std::set<std::string, std::less<>> optional;
+  for (const CommandFlag& f : command_flags())
+    if (!f.value.empty() && f.value[0] == '[')
+      for (const auto& name : split(f.names, ',')) optional.emplace(name);
   for (std::size_t i = 0; i < argv.size(); ++i) {
     const std::string& word = argv[i];
     const std::string* next = i + 1 < argv.size() ? &argv[i + 1] : nullptr;
@@ -143,6 +147,8 @@ std::vector<std::string> with_values(const std::vector<std::string>& argv) {
       std::string codes;
       while (i + 1 < argv.size() && is_digits(argv[i + 1])) codes += (codes.empty() ? "" : ",") + argv[++i];
       out.push_back(codes.empty() ? word : "--stop-exit-codes=" + codes);
+    } else if (bare && optional.count(word) != 0) {
+      out.push_back(word + "=");
     } else if (word == "-l" || word == "--log") {
       out.push_back(bare ? "--log=true" : word);
     } else if ((word == "--filter-env" || word == "--max-restarts") && bare) {
@@ -199,6 +205,13 @@ tl::expected<void, ParseError> parse_flags(Arguments& a, std::vector<std::string
   app.set_help_flag();
   app.allow_extras();
   for (const Switch& s : kSwitches) app.add_flag(std::string(s.names), a.*s.slot);
+  for (const CommandFlag& f : command_flags()) {
+    auto& values = a.options[long_name(f.names).substr(2)];
+    if (f.value.empty())
+      app.add_flag_callback(std::string(f.names), [&values] { values = {""}; });
+    else
+      app.add_option(std::string(f.names), values)->expected(1)->take_all();
+  }
 
   struct Taken {
     const OptionRow* row = nullptr;
@@ -228,6 +241,8 @@ tl::expected<void, ParseError> parse_flags(Arguments& a, std::vector<std::string
   std::reverse(argv.begin(), argv.end());  // CLI11 takes them from the end
   app.parse(argv);
   words = app.remaining();
+  for (auto at = a.options.begin(); at != a.options.end();)
+    at = at->second.empty() ? a.options.erase(at) : std::next(at);
 
   for (const Taken& t : taken) {
     if (t.results.empty()) continue;
@@ -264,8 +279,15 @@ std::vector<FlagRow> flag_rows() {
   }
   for (const Word& w : kWords)
     rows.push_back({std::string(w.names), std::string(w.value), std::string(w.help), false});
+  for (const CommandFlag& f : command_flags())
+    rows.push_back({std::string(f.names), std::string(f.value), std::string(f.help), false});
   for (const Switch& s : kSwitches) rows.push_back({std::string(s.names), "", std::string(s.help), false});
   return rows;
+}
+
+std::string Arguments::value(std::string_view name, std::string_view fallback) const {
+  const auto at = options.find(name);
+  return at == options.end() ? std::string(fallback) : at->second.back();
 }
 
 tl::expected<Arguments, ParseError> parse(const std::vector<std::string>& argv, bool pm2) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -27,8 +28,11 @@ struct Arguments {
   int64_t last = 5;
   int64_t parallel = 2;
   int64_t canary = 0;  // percent; 0: not given
-  bool json = false, raw = false, err = false, out = false, nostream = false, mini = false,
-       supervisor = false;
+  // Flags of single commands (command.h), by their long name; a switch has one empty value.
+  std::map<std::string, std::vector<std::string>, std::less<>> options;
+  bool has(std::string_view name) const { return options.find(name) != options.end(); }
+  std::string value(std::string_view name, std::string_view fallback = "") const;  // the last one given
+  bool json = false, raw = false, err = false, out = false, nostream = false, mini = false;
   bool update_env = false, force = false, no_wait = false, show_secrets = false;
   bool silent = false, no_color = false, help = false, version = false;
 };
