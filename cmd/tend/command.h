@@ -21,7 +21,7 @@ struct CommandFlag {
 struct Command {
   std::string_view name;
   std::string_view aliases;  // space-separated
-  std::string_view group;
+  std::string_view group;     // "": known, but not shown
   std::string_view operands;  // "<app>…"
   std::string_view help;      // one line
   int (*run)(Session& s);     // gives the exit status
@@ -36,6 +36,10 @@ std::span<const Command> persist_commands();
 std::span<const Command> daemon_commands();
 std::span<const Command> config_commands();
 std::span<const Command> event_commands();
+std::span<const Command> deploy_commands();
+std::span<const Command> host_commands();
+std::span<const Command> completion_commands();
+std::span<const Command> absent_commands();
 
 std::span<const std::span<const Command>> groups();
 std::vector<CommandFlag> command_flags();            // of all commands, each name once

@@ -18,7 +18,8 @@ bool has_word(std::string_view words, std::string_view word) {
 std::string nearest_command(std::string_view word) {
   std::vector<std::string_view> names;
   for (const auto group : groups())
-    for (const Command& c : group) names.push_back(c.name);
+    for (const Command& c : group)
+      if (!c.group.empty()) names.push_back(c.name);
   return std::string(nearest(word, names));
 }
 
@@ -38,9 +39,10 @@ int unknown(Session& s) {
 }  // namespace
 
 std::span<const std::span<const Command>> groups() {
-  static const std::array<std::span<const Command>, 7> kGroups = {
-      apps_commands(),   view_commands(),   logs_commands(), persist_commands(),
-      daemon_commands(), config_commands(), event_commands()};
+  static const std::array<std::span<const Command>, 11> kGroups = {
+      apps_commands(),   view_commands(),       logs_commands(),  persist_commands(),
+      daemon_commands(), config_commands(),     event_commands(), deploy_commands(),
+      host_commands(),   completion_commands(), absent_commands()};
   return kGroups;
 }
 
@@ -67,6 +69,7 @@ std::string help_text(std::string_view program) {
   std::string_view group;
   for (const auto commands : groups()) {
     for (const Command& c : commands) {
+      if (c.group.empty()) continue;  // known, but not part of tend
       if (c.group != group) out += "\n" + std::string(c.group) + "\n";
       group = c.group;
       std::string left = std::string(c.name) + (c.operands.empty() ? "" : " ") + std::string(c.operands);

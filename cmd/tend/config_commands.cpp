@@ -33,19 +33,17 @@ int check(Session& s) {
 
 int generate(Session& s) {
   const std::string& what = s.args.words[0];
-  const bool completion = what == "completion" && (s.args.words.size() < 2 || s.args.words[1] == "bash");
-  if (what != "man" && !completion) {
-    s.complain("generate: found " + printable(what) + "; accepted: man, completion bash");
+  if (what != "man") {
+    s.complain("generate: found " + printable(what) + "; accepted: man");
     return s.exit_of(kUsage);
   }
-  s.print(completion ? generate_bash_completion(s.pm2 ? "pm2" : "tend") : generate_man());
+  s.print(generate_man());
   return kDone;
 }
 
 constexpr Command kCommands[] = {
     {"check", "", "Files", "<file>", "Read a file of apps and tell what is wrong with it.", check, 1},
-    {"generate", "", "Files", "man|completion bash", "Print the manual page or the shell's completion.",
-     generate, 1},
+    {"generate", "", "Files", "man", "Print the manual page, with all options.", generate, 1},
 };
 
 }  // namespace

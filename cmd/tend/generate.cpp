@@ -36,6 +36,7 @@ std::string generate_man() {
                     ".B tend\n.I command\n[operands] [options] [\\-\\- arguments of the app]\n.SH COMMANDS\n";
   for (const auto group : groups()) {
     for (const Command& c : group) {
+      if (c.group.empty()) continue;
       out += ".TP\n.B " + roff(c.name) + (c.operands.empty() ? "" : " \\fR") + roff(c.operands) + "\n" +
              roff(c.help) + "\n";
       if (!c.aliases.empty()) out += "Other names: " + roff(c.aliases) + ".\n";
@@ -57,26 +58,6 @@ std::string generate_man() {
       ".SH EXIT STATUS\n0 done; 1 failed or unknown target; 2 usage; 3 no answer in time, or no daemon.\n"
       ".SH FILES\n$TEND_HOME, else ~/.tend: socket, journal, logs.\n";
   return out;
-}
-
-std::string generate_bash_completion(std::string_view program) {
-  const std::string name(program);
-  std::string commands, flags;
-  for (const auto group : groups()) {
-    for (const Command& c : group)
-      commands += (commands.empty() ? "" : " ") + std::string(c.name) + (c.aliases.empty() ? "" : " ") +
-                  std::string(c.aliases);
-  }
-  for (const FlagRow& f : flag_rows())
-    for (const auto& flag : split(f.names, ',')) flags += (flags.empty() ? "" : " ") + flag;
-  return "# bash completion of " + name + "\n_" + name +
-         "() {\n  local word=${COMP_WORDS[COMP_CWORD]}\n  COMPREPLY=()\n" +
-         "  if [[ $word == -* ]]; then\n    COMPREPLY=($(compgen -W '" + flags + "' -- \"$word\"))\n" +
-         "  elif [[ $COMP_CWORD -eq 1 ]]; then\n    COMPREPLY=($(compgen -W '" + commands +
-         "' -- \"$word\"))\n" + "  else\n    COMPREPLY=($(compgen -W \"all $(" + name +
-         " list --json 2>/dev/null | tr '{' '\\n' | sed -n 's/.*\"name\":\"\\([^\"]*\\)\".*/\\1/p' | sort "
-         "-u)\" -- \"$word\") $(compgen -f -- \"$word\"))\n" +
-         "  fi\n}\ncomplete -o filenames -F _" + name + " " + name + "\n";
 }
 
 }  // namespace tend::cli

@@ -1,4 +1,4 @@
-// Manual page and shell completion, from the option table and the commands.
+// The manual page, from the option table and the commands.
 #pragma once
 
 #include <string>
@@ -6,6 +6,5 @@
 namespace tend::cli {
 
 std::string generate_man();
-std::string generate_bash_completion(std::string_view program);
 
 }  // namespace tend::cli
