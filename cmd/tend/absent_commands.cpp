@@ -39,6 +39,36 @@ constexpr Absent kAbsent[] = {
     {"profile:mem", kProfile},
 };
 
+constexpr std::string_view kContainers =
+    "it would build and run a container; tend-runtime runs inside of one";
+
+struct AbsentFlag {
+  CommandFlag flag;
+  std::string_view why;
+};
+constexpr AbsentFlag kAbsentFlags[] = {
+    {{"--container", "", ""}, kContainers},
+    {{"--dist", "", ""}, kContainers},
+    {{"--image-name", "[name]", ""}, kContainers},
+    {{"--node-version", "[major]", ""}, kContainers},
+    {{"--fresh", "", ""}, kContainers},
+    {{"--dockerdaemon", "", ""}, kContainers},
+    {{"--docker", "", ""}, kContainers},
+    {{"--tarball", "", ""}, kModules},
+    {{"--npm", "", ""}, kModules},
+    {{"--v1", "", ""}, kModules},
+    {{"--safe", "[ms]", ""}, kModules},
+    {{"--info-node", "[url]", ""}, kCompany},
+    {{"--discrete", "", ""}, kCompany},
+    {{"--install-all", "", ""}, kCompany},
+};
+
+constexpr auto kFlags = [] {
+  std::array<CommandFlag, std::size(kAbsentFlags)> rows{};
+  for (std::size_t i = 0; i < rows.size(); ++i) rows[i] = kAbsentFlags[i].flag;
+  return rows;
+}();
+
 int absent(Session& s) {
   std::string_view why;
   for (const Absent& a : kAbsent)
@@ -51,11 +81,19 @@ int absent(Session& s) {
 constexpr auto kCommands = [] {
   std::array<Command, std::size(kAbsent)> rows{};
   for (std::size_t i = 0; i < rows.size(); ++i) rows[i] = {kAbsent[i].name, "", "", "", "", absent};
+  rows[0].flags = kFlags;
   return rows;
 }();
 
 }  // namespace
 
 std::span<const Command> absent_commands() { return kCommands; }
+
+std::string absent_flag(const Arguments& args) {
+  for (const AbsentFlag& f : kAbsentFlags)
+    if (args.has(f.flag.names.substr(2)))
+      return std::string(f.flag.names) + " is not part of tend: " + std::string(f.why);
+  return "";
+}
 
 }  // namespace tend::cli

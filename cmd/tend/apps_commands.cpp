@@ -250,9 +250,12 @@ int start_or(Session& s, std::string_view verb) {
 int start_or_restart(Session& s) { return start_or(s, "restart"); }
 int start_or_reload(Session& s) { return start_or(s, "reload"); }
 
+constexpr CommandFlag kStartFlags[] = {
+    {"-w,--write", "", "start: also write a file of apps, <name>-pm2.json, with what was given."}};
+
 constexpr Command kCommands[] = {
     {"start", "", "Apps", "[script|file|app]…",
-     "Start a script, the apps of a file, or an app that is known.", start_command},
+     "Start a script, the apps of a file, or an app that is known.", start_command, 0, kStartFlags},
     {"stop", "", "Apps", "<app|file>…", "Stop apps; they stay in the list.", stop, 1},
     {"restart", "", "Apps", "<app|file>…", "Stop and start apps, with changed options if any are given.",
      restart, 1},

@@ -15,7 +15,7 @@ namespace tend::cli {
 struct CommandFlag {
   std::string_view names;  // "-p,--port"
   std::string_view value;  // "<n>"; "[x]" may be left out; "" is a switch
-  std::string_view help;   // "serve: …"
+  std::string_view help;   // "serve: …"; "": known, but not shown
 };
 
 struct Command {
@@ -40,6 +40,8 @@ std::span<const Command> deploy_commands();
 std::span<const Command> host_commands();
 std::span<const Command> completion_commands();
 std::span<const Command> absent_commands();
+// What a flag of PM2's that is absent here says, "" when none was given.
+std::string absent_flag(const Arguments& args);
 
 std::span<const std::span<const Command>> groups();
 std::vector<CommandFlag> command_flags();            // of all commands, each name once

@@ -109,6 +109,10 @@ int run_command(Session& s) {
     return s.exit_of(kUsage);
   }
   if (command == nullptr) return unknown(s);
+  if (const std::string absent = absent_flag(s.args); !absent.empty()) {
+    s.complain(absent);
+    return kFailed;
+  }
   if (s.args.words.size() < command->least) {
     const std::string operands(command->operands);
     s.complain_raw(s.pm2 ? "\nerror: missing required argument `name|id'\n\n"

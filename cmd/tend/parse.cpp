@@ -280,7 +280,8 @@ std::vector<FlagRow> flag_rows() {
   for (const Word& w : kWords)
     rows.push_back({std::string(w.names), std::string(w.value), std::string(w.help), false});
   for (const CommandFlag& f : command_flags())
-    rows.push_back({std::string(f.names), std::string(f.value), std::string(f.help), false});
+    if (!f.help.empty())
+      rows.push_back({std::string(f.names), std::string(f.value), std::string(f.help), false});
   for (const Switch& s : kSwitches) rows.push_back({std::string(s.names), "", std::string(s.help), false});
   return rows;
 }

@@ -6,9 +6,11 @@
 
 #include "cmd/pm2/personality.h"
 #include "cmd/tend/outcomes.h"
+#include "core/base/file.h"
 #include "core/base/text.h"
 #include "core/model/api.h"
 #include "core/model/options.h"
+#include "ipc/msgpack.h"
 
 namespace tend::cli {
 namespace {
@@ -174,6 +176,25 @@ std::optional<bool> start_existing(Session& s, const std::string& word) {
   return good;
 }
 
+// --write: a file of apps with what was given, as a beginning of one's own.
+bool write_options(Session& s, const AppSpec& spec) {
+  Map options = to_value(spec).map();
+  for (const Value& resolved : options["resolved"].list()) options.erase(resolved.text());
+  for (const char* key : {"resolved", "extra"}) options.erase(key);
+  std::string name = spec.name;
+  std::replace(name.begin(), name.end(), '/', '-');
+  const std::string path = s.caller.cwd + "/" + name + "-pm2.json";
+  s.say(s.pm2 ? pm2::plain("Writing configuration to " + printable(path), s.colour())
+              : "options are written to " + printable(path) + "\n");
+  TemporaryFile file(path);
+  Status done;
+  if (file.fd() < 0) done = fail_errno(path);
+  if (done) done = write_all(file.fd(), ipc::to_json(Map{{"apps", List{options}}}, 2) + "\n");
+  if (done && !file.move_to(path)) done = fail_errno(path);
+  if (!done) s.fail(done.error());
+  return done.has_value();
+}
+
 bool start_script(Session& s, const std::string& word) {
   const config::Loaded loaded = config::from_script(word, s.args.flags, s.context());
   show_problems(s, loaded);
@@ -189,6 +210,7 @@ bool start_script(Session& s, const std::string& word) {
                        s.colour()));
     }
   }
+  if (s.args.has("write") && !write_options(s, loaded.apps[0])) return false;
   auto reply = ask_start(s, loaded.apps, false, "restart");
   if (!reply) {
     s.fail(reply.error());
