@@ -132,7 +132,7 @@ Result<Frame> RpcClient::Impl::next(std::string_view method, const Deadline& dea
     } else if (frame.header.kind == FrameKind::reply && frame.header.stream == kConnectionStream) {
       auto said = result_of(frame);
       if (said) return lost(daemon() + " answered without being asked", EPROTO);
-      return lost(std::move(said.error().message), said.error().code);
+      return lost(std::move(said.error().message), -said.error().code);
     } else {
       return frame;
     }
@@ -154,7 +154,7 @@ Result<Value> RpcClient::Impl::result_of(const Frame& reply) {
   }
   const std::string& text = payload->at("error").text();
   return fail(text.empty() ? daemon() + " sent an empty answer" : text,
-              static_cast<int>(payload->at("code").integer(1)));
+              -static_cast<int>(std::clamp<int64_t>(payload->at("code").integer(1), 1, 100'000)));
 }
 
 RpcClient::RpcClient(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

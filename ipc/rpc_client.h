@@ -25,7 +25,8 @@ class RpcClient {
   RpcClient& operator=(RpcClient&&) noexcept;
   ~RpcClient();
 
-  // Sends hello (when not yet sent), the request, waits for its reply. Error: what the daemon said, or
+  // Sends hello (when not yet sent), the request, waits for its reply. Error: what the daemon said, with its code made
+  // negative, so that it is never taken for an errno of this side (1: failed, 2: usage); or
   // "no answer to 'restart' from the daemon (pid N) within 30s" with kDeadlineCode.
   Result<Value> call(std::string_view method, const Value& params, Millis deadline);
   // Reads items until `item` returns false (then cancels), the stream ends, or the daemon goes away (error).

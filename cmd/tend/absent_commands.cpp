@@ -59,7 +59,7 @@ constexpr AbsentFlag kAbsentFlags[] = {
     {{"--v1", "", ""}, kModules},
     {{"--safe", "[ms]", ""}, kModules},
     {{"--info-node", "[url]", ""}, kCompany},
-    {{"--discrete", "", ""}, kCompany},
+    {{"-d,--discrete", "", ""}, kCompany},
     {{"--install-all", "", ""}, kCompany},
 };
 
@@ -91,7 +91,7 @@ std::span<const Command> absent_commands() { return kCommands; }
 
 std::string absent_flag(const Arguments& args) {
   for (const AbsentFlag& f : kAbsentFlags)
-    if (args.has(f.flag.names.substr(2)))
+    if (args.has(f.flag.names.substr(f.flag.names.find("--") + 2)))
       return std::string(f.flag.names) + " is not part of tend: " + std::string(f.why);
   return "";
 }

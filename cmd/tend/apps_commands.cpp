@@ -172,7 +172,7 @@ int scale(Session& s) {
                          {"no_wait", s.args.no_wait}},
                      s.pm2 ? Need::started : Need::existing, extra);
   if (!reply) {
-    if (!s.pm2 || reply.error().code != ESRCH) return s.fail(reply.error());
+    if (!s.pm2 || reply.error().code != -ESRCH) return s.fail(reply.error());
     s.complain("Application " + printable(app) + " not found");
     return kFailed;
   }

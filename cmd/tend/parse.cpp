@@ -6,7 +6,6 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <deque>
-#include <set>
 
 #include "cmd/tend/command.h"
 #include "core/base/text.h"
@@ -127,10 +126,6 @@ bool regular_file(const std::string& path) {
 // Flags with an optional value are given one here, so that they cannot swallow the script (compat.md 12).
 std::vector<std::string> with_values(const std::vector<std::string>& argv) {
   std::vector<std::string> out;
-  std::set<std::string, std::less<>> optional;
-  for (const CommandFlag& f : command_flags())
-    if (!f.value.empty() && f.value[0] == '[')
-      for (const auto& name : split(f.names, ',')) optional.emplace(name);
   for (std::size_t i = 0; i < argv.size(); ++i) {
     const std::string& word = argv[i];
     const std::string* next = i + 1 < argv.size() ? &argv[i + 1] : nullptr;
@@ -147,8 +142,6 @@ std::vector<std::string> with_values(const std::vector<std::string>& argv) {
       std::string codes;
       while (i + 1 < argv.size() && is_digits(argv[i + 1])) codes += (codes.empty() ? "" : ",") + argv[++i];
       out.push_back(codes.empty() ? word : "--stop-exit-codes=" + codes);
-    } else if (bare && optional.count(word) != 0) {
-      out.push_back(word + "=");
     } else if (word == "-l" || word == "--log") {
       out.push_back(bare ? "--log=true" : word);
     } else if ((word == "--filter-env" || word == "--max-restarts") && bare) {
@@ -210,7 +203,7 @@ tl::expected<void, ParseError> parse_flags(Arguments& a, std::vector<std::string
     if (f.value.empty())
       app.add_flag_callback(std::string(f.names), [&values] { values = {""}; });
     else
-      app.add_option(std::string(f.names), values)->expected(1)->take_all();
+      app.add_option(std::string(f.names), values)->expected(f.value[0] == '[' ? 0 : 1, 1)->take_all();
   }
 
   struct Taken {

@@ -32,7 +32,7 @@ int resurrect(Session& s) {
   auto reply = s.ask(api::kResurrect, Map{{"cause", s.caller.cause()}, {"env", s.caller.env_value()}},
                      Need::started, Millis{60'000});
   if (!reply) {
-    if (s.pm2 && reply.error().code == 0) {  // PM2: no dump is no failure
+    if (s.pm2 && reply.error().code < 0) {  // PM2: no dump is no failure
       s.complain("Failed to read dump file in " + printable(s.home.dump()));
       s.complain("No processes saved; DUMP file doesn't exist");
       return kDone;

@@ -95,7 +95,8 @@ int Session::fail(const Error& error) {
     return exit_of(kUnavailable);
   }
   complain(printable(error.message));
-  return exit_of(error.code == ipc::kDeadlineCode || error.code == EACCES ? kUnavailable : kFailed);
+  if (error.code == ipc::kDeadlineCode || error.code == EACCES) return exit_of(kUnavailable);
+  return exit_of(error.code == -kUsage ? kUsage : kFailed);
 }
 
 render::Page Session::page() const {

@@ -179,7 +179,10 @@ Loaded from_script(const std::string& word, const AppSpec& flags, const Context&
   spec.script = word;
   spec.given.set(index_of(*find_option("script")));
   if (auto done = resolve(spec, context); !done) {
-    loaded.problems.push_back(std::move(done.error()));
+    Problem problem = std::move(done.error());
+    constexpr std::string_view kOfFiles = "Error: ";  // PM2 says less of a script that was typed
+    if (problem.pm2_text.starts_with("Error: Script not found")) problem.pm2_text.erase(0, kOfFiles.size());
+    loaded.problems.push_back(std::move(problem));
     loaded.failed = true;
     return loaded;
   }

@@ -110,7 +110,7 @@ TEST_CASE("a word with blanks that is no file is a line for the shell") {
   CHECK(
       from_script("npm", spec_of({{"args", List{"start"}}}), own).apps.at(0).interpreter.ends_with("/node"));
   CHECK(from_script("gone", AppSpec{}, pm2).problems.at(0).pm2_text ==
-        "Error: Script not found: " + f.path() + "/gone");
+        "Script not found: " + f.path() + "/gone");
   CHECK(from_script("", AppSpec{}, pm2).failed);
 }
 
