@@ -138,7 +138,7 @@ int logs(Session& s) {
   }
   const List& missing = reply->at("missing").list();
   if (!s.pm2 && !missing.empty()) {
-    for (const Value& word : missing) s.complain("process or namespace not found: " + printable(word.text()));
+    for (const Value& word : missing) s.complain(not_found(s, word.text()));
     return kFailed;
   }
   const LogStyle style{s.args.raw, s.args.json, s.colour(), s.args.highlight, s.args.timestamp};
@@ -205,7 +205,7 @@ int flush(Session& s) {
     }
     if (!s.pm2) {
       for (const Value& word : reply->at("missing").list()) {
-        s.complain("process or namespace not found: " + printable(word.text()));
+        s.complain(not_found(s, word.text()));
         good = false;
       }
     }

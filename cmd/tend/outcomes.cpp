@@ -123,6 +123,18 @@ bool show_groups(Session& s, std::string_view verb, const Value& reply) {
   return good;
 }
 
+std::string not_found(Session& s, const std::string& word) {
+  std::vector<std::string_view> known;
+  const auto reply = s.ask(api::kList, Map{{"detail", "brief"}, {"cwd", s.caller.cwd}}, Need::existing);
+  if (reply && !is_digits(word)) {
+    for (const Value& row : reply->at("apps").list())
+      known.insert(known.end(), {row.at("name").text(), row.at("namespace").text()});
+  }
+  const std::string near = printable(nearest(word, known));
+  return "process or namespace not found: " + printable(word) +
+         (near.empty() ? "" : "; did you mean " + near + "?");
+}
+
 void complete(const Session& s, List& rows) {
   std::unordered_map<std::string, std::string> versions;
   for (Value& row : rows) {

@@ -16,6 +16,8 @@ bool show_outcomes(Session& s, const Value& reply);
 bool show_groups(Session& s, std::string_view verb, const Value& reply);
 // Whether PM2 would exit 1 for it: an app that dies soon or is not ready in time is not a failure there.
 bool pm2_failure(const Value& outcome);
+// "process or namespace not found: apu; did you mean api?" in tend's words; asks the daemon for the names.
+std::string not_found(Session& s, const std::string& word);
 // What the command line knows better than the daemon: versions of packages, and the user's name.
 void complete(const Session& s, List& rows);
 // The table, as most commands end.

@@ -8,8 +8,10 @@
 
 #include "cmd/pm2/personality.h"
 #include "cmd/tend/daemon_start.h"
+#include "cmd/tend/progress.h"
 #include "core/base/clock.h"
 #include "core/base/text.h"
+#include "core/model/api.h"
 
 namespace tend::cli {
 namespace {
@@ -142,8 +144,20 @@ Status Session::connect(Need need) {
   return {};
 }
 
+namespace {
+
+bool takes_time(std::string_view method) {
+  for (const auto m : {api::kStart, api::kAct, api::kScale, api::kCanary, api::kResurrect, api::kKill})
+    if (m == method) return true;
+  return false;
+}
+
+}  // namespace
+
 Result<Value> Session::ask(std::string_view method, Value params, Need need, Millis extra) {
   if (auto connected = connect(need); !connected) return tl::unexpected<Error>(connected.error());
+  std::optional<Progress> progress;
+  if (takes_time(method) && !args.silent && !args.json) progress.emplace(home.socket());
   return client_->call(method, params, args.timeout ? *args.timeout : kPatience + extra);
 }
 

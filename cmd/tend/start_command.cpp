@@ -154,7 +154,7 @@ std::optional<bool> start_existing(Session& s, const std::string& word) {
     if (s.pm2)
       s.complain_raw(pm2::not_found("restart", word, s.colour_err()));
     else
-      s.complain("process or namespace not found: " + printable(word));
+      s.complain(not_found(s, word));
     return false;
   }
   auto reply = s.ask(api::kAct,

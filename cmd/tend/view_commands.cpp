@@ -66,9 +66,9 @@ Value verdicts_of(Session& s, const std::vector<std::string>& words) {
   return reply ? std::move(*reply) : Value();
 }
 
-std::string nothing_there(const Session& s, const std::string& word) {
+std::string nothing_there(Session& s, const std::string& word) {
   return s.pm2 ? pm2::warn(printable(word) + " doesn't exist", s.colour_err())
-               : "tend: process or namespace not found: " + printable(word) + "\n";
+               : "tend: " + not_found(s, word) + "\n";
 }
 
 void mask_secrets(Map& row) {

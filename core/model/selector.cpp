@@ -12,7 +12,8 @@ namespace {
 
 constexpr std::size_t kLongestPattern = 256;
 constexpr std::size_t kLongestName = 256;
-// The daemon must not hang on (a*)*b: libstdc++'s extension forbids back-references and the exponential matcher.
+// The daemon must not hang on (a*)*b: libstdc++'s extension forbids back-references and the exponential
+// matcher.
 #ifdef __GLIBCXX__
 constexpr auto kSyntax = std::regex_constants::ECMAScript | std::regex_constants::__polynomial;
 #else
@@ -29,8 +30,12 @@ std::vector<uint32_t> ids_where(std::span<const Target> targets, F matches) {
   return ids;
 }
 
-tl::unexpected<Error> none(std::string_view word) {
-  return fail("process or namespace not found: " + printable(word));
+tl::unexpected<Error> none(std::string_view word, std::span<const Target> targets) {
+  std::vector<std::string_view> known;
+  for (const Target& t : targets) known.insert(known.end(), {t.name, t.name_space});
+  const std::string near = is_digits(word) ? "" : printable(nearest(word, known));
+  return fail("process or namespace not found: " + printable(word) +
+              (near.empty() ? "" : "; did you mean " + near + "?"));
 }
 
 Result<std::vector<uint32_t>> by_pattern(std::string_view word, std::span<const Target> targets) {
@@ -72,7 +77,7 @@ Result<std::vector<uint32_t>> select(std::string_view word, std::string_view cwd
       ids = ids_where(targets, [id](const Target& t) { return t.id == id; });
     }
   }
-  if (ids.empty()) return none(word);
+  if (ids.empty()) return none(word, targets);
   return ids;
 }
 

@@ -24,7 +24,7 @@ struct Target {  // what a selector looks at
 // not a number: name, or absolute path of the word equal to the script, else namespace;
 // a number: an app of that name, then a namespace of that name, then the id.
 // Ids come in ascending order. Error: nothing matched, or a bad pattern; the message is
-// "process or namespace not found: <word>" (PM2's own words are the renderer's matter).
+// "process or namespace not found: <word>", with the nearest name if one is near (PM2's own words are the renderer's matter).
 Result<std::vector<uint32_t>> select(std::string_view word, std::string_view cwd, std::span<const Target> targets);
 
 }  // namespace tend

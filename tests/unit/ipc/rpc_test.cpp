@@ -123,7 +123,7 @@ TEST_CASE("a reply of 15 MiB arrives, one that no frame takes becomes an error w
   CHECK(big->text().size() == 15u << 20);
   const auto over = client->call("logs", 17 << 20, kLong);
   REQUIRE_FALSE(over.has_value());
-  CHECK(over.error().code == EMSGSIZE);
+  CHECK(over.error().code == -EMSGSIZE);
   CHECK(over.error().message.find("'logs' is 178") != std::string::npos);
   const auto request = client->call("logs", std::string(17u << 20, 'x'), kLong);
   REQUIRE_FALSE(request.has_value());

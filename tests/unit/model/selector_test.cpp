@@ -55,6 +55,11 @@ TEST_CASE("a pattern is unanchored and loses all its slashes") {
   CHECK_FALSE(error('/' + std::string(300, 'a') + '/').empty());
 }
 
+TEST_CASE("a name that was nearly typed is named") {
+  CHECK(error("apo") == "process or namespace not found: apo; did you mean api?");
+  CHECK(error("webb") == "process or namespace not found: webb; did you mean web?");
+}
+
 TEST_CASE("what matches nothing is an error without control characters") {
   CHECK(error("nope") == "process or namespace not found: nope");
   CHECK(error("\x1b[2J").find('\x1b') == std::string::npos);
