@@ -208,7 +208,10 @@ class Server::State {
         *exchange = state;  // not null: seen
       return MHD_YES;       // an answer at once would end the connection
     }
-    *upload = 0;  // a body is read and forgotten
+    if (*upload != 0) {
+      *upload = 0;  // a body is read and forgotten
+      return MHD_YES;
+    }
     return s.answer(connection, url, method, exchange);
   }
 
