@@ -39,10 +39,20 @@ int unknown(Session& s) {
 }  // namespace
 
 std::span<const std::span<const Command>> groups() {
-  static const std::array<std::span<const Command>, 11> kGroups = {
-      apps_commands(),   view_commands(),       logs_commands(),  persist_commands(),
-      daemon_commands(), config_commands(),     event_commands(), deploy_commands(),
-      host_commands(),   completion_commands(), absent_commands()};
+  static const auto kGroups = std::to_array<std::span<const Command>>({
+      apps_commands(),
+      view_commands(),
+      logs_commands(),
+      persist_commands(),
+      daemon_commands(),
+      config_commands(),
+      event_commands(),
+      deploy_commands(),
+      serve_commands(),
+      host_commands(),
+      completion_commands(),
+      absent_commands(),
+  });
   return kGroups;
 }
 

@@ -195,8 +195,9 @@ bool write_options(Session& s, const AppSpec& spec) {
   return done.has_value();
 }
 
-bool start_script(Session& s, const std::string& word) {
-  const config::Loaded loaded = config::from_script(word, s.args.flags, s.context());
+}  // namespace
+
+bool start_loaded(Session& s, const config::Loaded& loaded) {
   show_problems(s, loaded);
   if (loaded.apps.empty() || (loaded.failed && !s.pm2)) return false;
   if (const Status up = s.connect(Need::started); !up) {
@@ -229,8 +230,6 @@ bool start_script(Session& s, const std::string& word) {
   return good && !loaded.failed;
 }
 
-}  // namespace
-
 bool start_file(Session& s, const std::string& path, std::string_view verb) {
   const config::Loaded loaded = config::load_file(path, s.context());
   show_problems(s, loaded);
@@ -256,7 +255,7 @@ int start_command(Session& s) {
     } else if (const auto existing = start_existing(s, word)) {
       done = *existing;
     } else {
-      done = start_script(s, word);
+      done = start_loaded(s, config::from_script(word, s.args.flags, s.context()));
     }
     good = good && done;
   }

@@ -20,6 +20,7 @@ struct Context {
   Env environment;                // the caller's
   Home home;                      // log and pid defaults
   int cpus = 1;
+  std::string serve_program;      // tend-serve, absolute; empty: not known
   bool pm2 = false;               // PM2's types, unknown fields silent (settled 27)
   std::string env_name;           // --env; empty: none
   std::vector<std::string> only;  // --only; empty: all
@@ -56,6 +57,9 @@ Result<std::vector<std::string>> names_in(const std::string& path, const Context
 // `start WORD`: a script, a program in PATH, or a shell line with blanks. `flags` holds what the command line set
 // (AppSpec::given), `args` what followed "--".
 Loaded from_script(const std::string& word, const AppSpec& flags, const Context& context);
+
+// The script that means the built-in server of files; its settings are PM2_SERVE_… and TEND_SERVE_… in env.
+inline constexpr std::string_view kStaticServer = "tend:serve";
 
 // From what was written to what is run (compat.md 3.4 to 3.8): name, absolute script and cwd, interpreter by extension or
 // content, exec_mode, instances, log and pid paths, merge_logs, date format from `time`. Error: script not found,

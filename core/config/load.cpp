@@ -4,6 +4,7 @@
 #include "core/base/text.h"
 #include "core/config/files.h"
 #include "core/config/parts.h"
+#include "core/config/static_server.h"
 #include "core/model/options.h"
 
 namespace tend::config {
@@ -117,8 +118,10 @@ Result<Value> parse_file(const std::string& path, const Context& context) {
 }
 
 Loaded load_file(const std::string& path, const Context& context, const AppSpec& flags) {
-  const auto document = parse_document(path, context);
+  auto document = parse_document(path, context);
   if (!document) return refused(path, document.error());
+  if (auto added = add_static_apps(*document); !added)
+    return refused(path, Error{shown(path) + ": " + added.error().message});
   const auto entries = app_entries(*document, context.pm2);
   if (!entries) return refused(path, Error{shown(path) + ": " + entries.error().message});
 
@@ -142,6 +145,7 @@ Loaded load_file(const std::string& path, const Context& context, const AppSpec&
   for (auto& [spec, entry] : read) {
     if (!entry->app->is<Map>() || !selected(written_name(spec), context.only)) continue;
     merge_flags(spec, flags);
+    name_static_server(spec, context);
     if (auto done = resolve(spec, context); !done) {
       Problem problem = std::move(done.error());
       problem.message = shown(path) + ": " + app_label(*entry) + ": " + problem.message;
@@ -157,8 +161,10 @@ Loaded load_file(const std::string& path, const Context& context, const AppSpec&
 }
 
 Result<std::vector<std::string>> names_in(const std::string& path, const Context& context) {
-  const auto document = parse_document(path, context);
+  auto document = parse_document(path, context);
   if (!document) return tl::unexpected(document.error());
+  if (auto added = add_static_apps(*document); !added)
+    return fail(shown(path) + ": " + added.error().message);
   const auto entries = app_entries(*document, context.pm2);
   if (!entries) return fail(shown(path) + ": " + entries.error().message);
   std::vector<std::string> names;

@@ -4,6 +4,7 @@
 #include "core/config/files.h"
 #include "core/config/package_script.h"
 #include "core/config/parts.h"
+#include "core/config/static_server.h"
 #include "core/model/address.h"
 #include "core/model/options.h"
 #include "core/model/probe_target.h"
@@ -161,6 +162,9 @@ tl::expected<void, Problem> resolve(AppSpec& spec, const Context& context) {
   if (spec.name.empty()) spec.name = default_name(spec.script);
   if (spec.append_env_to_name && !context.env_name.empty()) spec.name += '-' + context.env_name;
   shorten(spec.name);
+  if (spec.script == kStaticServer) {
+    if (auto server = become_static_server(spec, context); !server) return server;
+  }
   if (auto unwrapped = unwrap(spec, context); !unwrapped) return unwrapped;
   if (auto found = find_script(spec, context); !found) return found;
   unbuffer_python(spec);

@@ -42,6 +42,7 @@ constexpr Room kRooms[] = {
      "core/journal "
      "core/cluster core/health core/preload core/keeper"},
     {"cmd/probe", "core/base core/loop core/model core/health ipc"},
+    {"cmd/serve", "core/base"},
     {"cmd", "core/base core/model core/config ipc"},
 };
 
@@ -84,6 +85,7 @@ constexpr Library kLibraries[] = {
     {"nlohmann/", "ipc core/config core/journal cmd", false},
     {"CLI/", "cmd", false},
     {"curl/", "cmd/probe", false},
+    {"microhttpd.h", "cmd/serve", false},
     {"spdlog/", "core/supervisor", false},
     {"fmt/", "core/supervisor cmd", false},
     {"yaml-cpp/", "core/config", false},
