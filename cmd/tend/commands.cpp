@@ -50,6 +50,7 @@ std::span<const std::span<const Command>> groups() {
       deploy_commands(),
       serve_commands(),
       host_commands(),
+      conf_commands(),
       completion_commands(),
       absent_commands(),
   });

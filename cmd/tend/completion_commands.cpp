@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 
 #include "cmd/tend/command.h"
 #include "cmd/tend/completion.h"
@@ -61,9 +60,9 @@ int install(Session& s, bool wanted) {
       absent;  // dot files are often links into a folder that is kept elsewhere: what they mean is replaced
   const auto real = std::filesystem::canonical(path, absent);
   if (!absent) path = real.string();
-  std::ifstream file(path);
-  std::string text{std::istreambuf_iterator<char>(file), {}};
-  if (file.bad()) return s.fail(Error{path + ": cannot be read", EIO});
+  auto read = read_file(path);
+  if (!read && read.error().code != ENOENT) return s.fail(Error{read.error().message, EIO});
+  std::string text = read ? std::move(*read) : "";
   const auto begin = text.find(begin_mark(program));
   if (begin != std::string::npos) {
     const auto end = text.find(end_mark(program), begin);

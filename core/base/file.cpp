@@ -1,8 +1,10 @@
 #include "core/base/file.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -32,6 +34,23 @@ Status write_all(int fd, std::string_view text) {
     text.remove_prefix(static_cast<std::size_t>(n));
   }
   return {};
+}
+
+Result<std::string> read_file(const std::string& path, std::size_t limit) {
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));  // a FIFO must not hold us
+  struct stat st {};
+  if (!fd || ::fstat(fd.get(), &st) != 0) return fail_errno(path);
+  if (!S_ISREG(st.st_mode)) return fail(path + ": not a regular file", EINVAL);
+  std::string text;
+  std::array<char, 8192> buffer;
+  for (;;) {
+    const ssize_t n = ::read(fd.get(), buffer.data(), buffer.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return fail_errno(path);
+    if (n == 0) return text;
+    text.append(buffer.data(), static_cast<std::size_t>(n));
+    if (text.size() > limit) return fail(path + ": larger than " + std::to_string(limit) + " bytes", EFBIG);
+  }
 }
 
 }  // namespace tend

@@ -26,5 +26,7 @@ class TemporaryFile {
 };
 
 Status write_all(int fd, std::string_view text);
+// A regular file of at most `limit` bytes. Error: errno, ENOENT when there is none; EFBIG; EINVAL when it is no file.
+Result<std::string> read_file(const std::string& path, std::size_t limit = 1u << 20);
 
 }  // namespace tend

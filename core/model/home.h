@@ -16,6 +16,7 @@ struct Home {
   std::string daemon_log() const { return dir + (pm2 ? "/pm2.log" : "/tend.log"); }
   std::string journal() const { return dir + "/journal"; }
   std::string dump() const { return dir + (pm2 ? "/dump.pm2" : "/dump.json"); }
+  std::string settings() const { return dir + "/module_conf.json"; }  // of set and get
   std::string logs() const { return dir + "/logs"; }
   std::string preload() const { return dir + "/run/preload.js"; }
   // Of one app, for NODE_COMPILE_CACHE. What a file name cannot hold becomes '_'.
