@@ -39,6 +39,7 @@ std::span<const Command> event_commands();
 std::span<const Command> deploy_commands();
 std::span<const Command> host_commands();
 std::span<const Command> conf_commands();
+std::span<const Command> rotation_commands();
 std::span<const Command> completion_commands();
 std::span<const Command> absent_commands();
 // What a flag of PM2's that is absent here says, "" when none was given.

@@ -51,6 +51,7 @@ std::span<const std::span<const Command>> groups() {
       serve_commands(),
       host_commands(),
       conf_commands(),
+      rotation_commands(),
       completion_commands(),
       absent_commands(),
   });

@@ -9,6 +9,8 @@
 #include <cinttypes>
 #include <cstdio>
 
+#include "core/logs/rotation.h"
+
 namespace tend::logs {
 namespace {
 
@@ -147,6 +149,23 @@ Status LogFile::write(std::string_view bytes, std::size_t& written) {
     }
   }
   return {};
+}
+
+bool LogFile::full() const {
+  const int64_t limit = limit_;
+  return limit > 0 && fd_ && regular_ && position() >= limit + refused_;
+}
+
+Status LogFile::turn(Millis now, Millis wall) {
+  if (!fd_ || !regular_ || position() == 0) return {};
+  if (auto aside = put_aside(path_, wall); !aside) {
+    refused_ = position();
+    return aside;
+  }
+  refused_ = 0;
+  checked_ = now;
+  fd_.reset();
+  return open();
 }
 
 int64_t LogFile::position() const { return ::lseek(fd_.get(), 0, SEEK_CUR); }

@@ -34,6 +34,11 @@ class LogFile {
   bool regular() const { return regular_; }
   int fd() const { return fd_.get(); }
   const std::string& path() const { return path_; }
+  // Puts the file aside and opens a new one in its place. Error: it goes on being written, and is full() again only
+  // after it has grown by its limit once more.
+  Status turn(Millis now, Millis wall);
+  bool full() const;  // by the size that set_limit() gave
+  void set_limit(int64_t bytes) { limit_ = bytes; }  // from any thread; 0: none
   void ask_reopen() { reopen_ = true; }
   bool take_news() { return std::exchange(news_, false); }  // another descriptor since the last time
 
@@ -48,6 +53,8 @@ class LogFile {
   bool splice_ = true;
   bool news_ = false;
   std::atomic<bool> reopen_ = false;
+  std::atomic<int64_t> limit_ = 0;
+  int64_t refused_ = 0;  // where it could not be put aside
   Millis checked_{-1000};
 };
 

@@ -94,6 +94,8 @@ Moved move_raw(Source& source, const Turn& turn) {
     }
     if (moved == 0) break;
     budget -= std::min(budget, moved);
+    // Between two pieces, where no line is cut. The last job leaves nothing behind instead.
+    if (!turn.last && outlets[0].usable && outlets[0].file->full()) budget = 0;
   }
   result.more = !result.eof && budget == 0;
   return result;
@@ -179,6 +181,8 @@ Moved move_lines(Source& source, const Turn& turn) {
     burst = burst || n > (64 << 10);
     budget -= static_cast<std::size_t>(n);
     write_lines(source, outlets, false, result);
+    for (const Outlet& outlet : outlets)
+      if (!turn.last && outlet.usable && outlet.file->full()) budget = 0;
   }
   result.more = !result.eof && budget == 0;
   if (turn.last || result.eof) write_lines(source, outlets, true, result);
@@ -189,7 +193,10 @@ Moved move_lines(Source& source, const Turn& turn) {
 }  // namespace
 
 Moved move(Source& source, const Turn& turn) {
-  return source.stash ? move_lines(source, turn) : move_raw(source, turn);
+  Moved moved = source.stash ? move_lines(source, turn) : move_raw(source, turn);
+  for (std::size_t i = 0; i < source.files.size() && i < moved.full.size(); ++i)
+    moved.full[i] = source.files[i]->full();
+  return moved;
 }
 
 void settle(Stash& stash, std::size_t i, int fd) {

@@ -29,6 +29,7 @@ struct Moved {
   bool tried = false;                             // there was something to write
   bool more = false;                              // the budget ended first
   std::array<std::string, Stash::kFiles> errors;  // by file, "" fine
+  std::array<bool, Stash::kFiles> full = {};      // by file: it is to be put aside
 };
 
 struct Turn {

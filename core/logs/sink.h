@@ -15,6 +15,7 @@
 #include "core/base/log.h"
 #include "core/base/result.h"
 #include "core/base/unique_fd.h"
+#include "core/logs/rotation.h"
 #include "core/loop/loop.h"
 
 namespace tend::logs {
@@ -36,6 +37,7 @@ struct StreamOptions {
   std::string app_name;     // for json
   uint32_t process_id = 0;  // for json: pm_id
   int uid = -1, gid = -1;   // owner of files that are created; -1: leave
+  RotationRules rotation;
 
   bool lines() const { return json || !date_format.empty() || !combined.empty(); }
 };
@@ -71,6 +73,10 @@ class LogWriter {
   uint64_t dropped(uint32_t id) const;
   // Closes and reopens every file (after an outside rename); reloadLogs.
   void reopen();
+  // Puts every file aside that is open and not empty.
+  void rotate();
+  // Other rules for the files of a stream's options, from now on.
+  void set_rotation(const StreamOptions& options);
 
  private:
   struct Impl;

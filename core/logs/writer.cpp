@@ -5,14 +5,13 @@
 
 #include <algorithm>
 #include <cinttypes>
-#include <condition_variable>
 #include <csignal>
 #include <cstdio>
 #include <map>
-#include <mutex>
 #include <utility>
 #include <vector>
 
+#include "core/logs/flight.h"
 #include "core/logs/mover.h"
 #include "core/logs/sink.h"
 #include "core/loop/poll.h"
@@ -26,24 +25,6 @@ std::string note_keepsake(const StreamKey& key) {
          (key.channel == Channel::out ? ".o" : ".e");
 }
 
-// How many jobs are on the pool, so that the end of the writer can wait without the loop.
-struct Flight {
-  std::mutex mutex;
-  std::condition_variable landed;
-  int count = 0;
-  std::atomic<bool> stop = false;
-
-  void start() {
-    const std::lock_guard lock(mutex);
-    ++count;
-  }
-  void land() {
-    const std::lock_guard lock(mutex);
-    --count;
-    landed.notify_all();
-  }
-};
-
 }  // namespace
 
 struct LogWriter::Impl : std::enable_shared_from_this<LogWriter::Impl> {
@@ -53,6 +34,8 @@ struct LogWriter::Impl : std::enable_shared_from_this<LogWriter::Impl> {
     std::vector<std::shared_ptr<Stream>> queue;  // short, and an empty one takes no memory
     int users = 0;
     bool failing = false;
+    RotationRules rules;
+    bool due = false;  // to be put aside whatever its size
   };
   struct Stream {
     StreamKey key;
@@ -79,6 +62,7 @@ struct LogWriter::Impl : std::enable_shared_from_this<LogWriter::Impl> {
   std::map<std::string, UniqueFd, std::less<>> adopted_files;  // by keepsake
   std::map<std::string, Stash, std::less<>> adopted_notes;
   std::map<uint32_t, uint64_t> dropped;
+  std::map<std::string, bool> tidying;  // by path; true: there is more to tidy
   bool settled = false;
 
   std::shared_ptr<File> file_at(const std::string& path, const StreamOptions& options) {
@@ -89,7 +73,13 @@ struct LogWriter::Impl : std::enable_shared_from_this<LogWriter::Impl> {
       if (auto fd = adopted_files.extract(file_keepsake(path))) file->file->adopt(std::move(fd.mapped()));
     }
     ++file->users;
+    set_rules(*file, options.rotation);
     return file;
+  }
+
+  static void set_rules(File& file, const RotationRules& rules) {
+    file.rules = rules;
+    file.file->set_limit(rules.max_size);
   }
 
   // Before anything is written: the position of a file that several streams share tells only now whether the
@@ -186,8 +176,85 @@ struct LogWriter::Impl : std::enable_shared_from_this<LogWriter::Impl> {
 
   void finished(const std::shared_ptr<Stream>& stream, const Moved& moved) {
     if (moved.dropped > 0) dropped[stream->key.id] += moved.dropped;
-    for (std::size_t i = 0; moved.tried && i < stream->files.size(); ++i)
-      report(*stream->files[i], moved.errors[i]);
+    std::vector<std::shared_ptr<File>> full;
+    for (std::size_t i = 0; i < stream->files.size(); ++i) {
+      if (moved.tried) report(*stream->files[i], moved.errors[i]);
+      if (moved.full[i] || stream->files[i]->due) full.push_back(stream->files[i]);
+    }
+    full.empty() ? release(stream, moved) : turn(stream, moved, std::move(full));
+  }
+
+  // The stream stays first in the queues of its files meanwhile, so that nobody writes. The keeper lets go of
+  // the old descriptor first: a successor would take its position for the new file's.
+  void turn(const std::shared_ptr<Stream>& stream, const Moved& moved,
+            std::vector<std::shared_ptr<File>> full) {
+    for (const auto& file : full) {
+      file->due = false;
+      keepsakes.drop(file_keepsake(file->file->path()));
+    }
+    auto failures = std::make_shared<std::vector<std::string>>();
+    flight->start();
+    loop::work(
+        loop,
+        [full, failures, now = clock.now(), wall = clock.wall(), f = flight] {
+          for (const auto& file : full)
+            if (const Status turned = file->file->turn(now, wall); !turned)
+              failures->push_back(turned.error().message);
+          f->land();
+        },
+        [weak = weak_from_this(), stream, moved, full, failures] {
+          const auto self = weak.lock();
+          if (!self) return;
+          for (const std::string& failure : *failures)
+            self->log.warn(failure + "; the log goes on in the same file");
+          for (const auto& file : full) {
+            // Where it was not put aside the keeper gets it again.
+            if (file->file->fd() >= 0)
+              self->keepsakes.hold(file_keepsake(file->file->path()), file->file->fd());
+            self->tidy(*file);
+          }
+          self->release(stream, moved);
+        });
+  }
+
+  // One after the other for each log, as they look at the same files.
+  void tidy(const File& file) {
+    if (file.rules.retain <= 0 && !file.rules.compress) return;
+    const std::string path = file.file->path();
+    const auto [at, first] = tidying.try_emplace(path, false);
+    if (!first) {
+      at->second = true;  // once more when the present one is through
+      return;
+    }
+    auto failure = std::make_shared<std::string>();
+    flight->start();
+    loop::work(
+        loop,
+        [path, rules = file.rules, failure, f = flight] {
+          if (const Status tidied = tidy_rotated(path, rules); !tidied) *failure = tidied.error().message;
+          f->land();
+        },
+        [weak = weak_from_this(), path, failure] {
+          const auto self = weak.lock();
+          if (!self) return;
+          if (!failure->empty()) self->log.warn(*failure);
+          const auto node = self->tidying.extract(path);
+          const auto again = self->files.find(path);
+          if (node.mapped() && again != self->files.end()) self->tidy(*again->second);
+        });
+  }
+
+  void rotate(const std::shared_ptr<File>& file) {
+    file->due = true;
+    if (!file->queue.empty() || file->file->fd() < 0) return;  // after the job, or nothing was ever written
+    auto nobody = std::make_shared<Stream>();                  // holds the file while it is put aside
+    nobody->files.push_back(file);
+    nobody->active = nobody->running = true;
+    file->queue.push_back(nobody);
+    turn(nobody, {}, {file});
+  }
+
+  void release(const std::shared_ptr<Stream>& stream, const Moved& moved) {
     for (const auto& file : stream->files) {
       if (file->file->take_news()) keepsakes.hold(file_keepsake(file->file->path()), file->file->fd());
       file->queue.erase(file->queue.begin());
@@ -198,7 +265,7 @@ struct LogWriter::Impl : std::enable_shared_from_this<LogWriter::Impl> {
       complete(stream);
     } else if (stream->finishing || moved.more) {
       enqueue(stream);
-    } else if (!moved.eof) {
+    } else if (!moved.eof && stream->poll) {
       stream->poll->watch(UV_READABLE);
     }
     for (const auto& file : waiting) {
@@ -312,6 +379,16 @@ uint64_t LogWriter::dropped(uint32_t id) const {
 
 void LogWriter::reopen() {
   for (const auto& [path, file] : impl_->files) file->file->ask_reopen();
+}
+
+void LogWriter::rotate() {
+  for (const auto& [path, file] : impl_->files) impl_->rotate(file);
+}
+
+void LogWriter::set_rotation(const StreamOptions& options) {
+  for (const std::string* path : {&options.path, &options.combined})
+    if (const auto file = impl_->files.find(*path); file != impl_->files.end())
+      LogWriter::Impl::set_rules(*file->second, options.rotation);
 }
 
 }  // namespace tend::logs

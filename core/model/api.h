@@ -35,6 +35,9 @@
 // {kind: "message", n, at, event: its topic, id, name, pid, data | raw}, until
 // cancelled
 //
+// settings {} the home's settings file has changed -> {problem: text, "" when all of it could be read}
+// logs    {verb: "reopen" after somebody renamed the files; "rotate" puts all aside} -> {}
+//
 // Outcome: {id, name, action: "started"|"restarted"|"stopped"|"deleted"|…, ok: bool, pid, status, error?:
 // text,
 //           code?: "already_launched"|"not_ready"|"errored"|"exec"|"stuck"|"exited", error_log?: the file in
@@ -72,6 +75,8 @@ inline constexpr std::string_view kList = "list";
 inline constexpr std::string_view kSave = "save";
 inline constexpr std::string_view kResurrect = "resurrect";
 inline constexpr std::string_view kKill = "kill";
+inline constexpr std::string_view kSettings = "settings";
+inline constexpr std::string_view kLogs = "logs";
 inline constexpr std::string_view kSubscribe = "subscribe";
 
 // The words of a status, in list, jlist and describe.

@@ -87,6 +87,9 @@ struct AppSpec {
   std::string log_file;      // combined; empty: none
   std::string pid_file;
   bool merge_logs = false;
+  Bytes log_max_size{0};      // the file is put aside from this size on; 0: never
+  int64_t log_retain = 0;     // how many of those are kept; 0: all
+  bool log_compress = false;
   bool time = false;
   std::string log_date_format;
   std::string log_type;      // "" raw | "json"

@@ -239,6 +239,11 @@ void Executor::adopt_channel(Instance& app, uint32_t spawn, UniqueFd socket) {
       side->answers && answers_by_preload(*app.spec));
 }
 
+void Executor::set_rotation(const Instance& app) {
+  for (const auto channel : {logs::Channel::out, logs::Channel::err})
+    m_.logs.set_rotation(stream_options(app, channel));
+}
+
 void Executor::prepare_logs(const Instance& app) {
   if (app.spec->disable_logs) return;
   m_.logs.prepare(stream_options(app, logs::Channel::out));
@@ -257,6 +262,7 @@ logs::StreamOptions Executor::stream_options(const Instance& app, logs::Channel 
   o.process_id = app.id;
   o.uid = app.identity.uid;
   o.gid = app.identity.gid;
+  o.rotation = rotation_of(spec, m_.rotation.rules());
   return o;
 }
 

@@ -15,6 +15,7 @@
 #include "core/model/home.h"
 #include "core/supervisor/heartbeats.h"
 #include "core/supervisor/instance.h"
+#include "core/supervisor/log_rotation.h"
 #include "core/supervisor/notices.h"
 #include "core/supervisor/spawn_plan.h"
 #include "core/supervisor/workers.h"
@@ -30,6 +31,7 @@ struct Mechanisms {
   keeper::Client& keeper;
   tree::ProcessTree& tree;
   logs::LogWriter& logs;
+  LogRotation& rotation;
 };
 
 class Executor {
@@ -49,6 +51,8 @@ class Executor {
   // Descriptors that a predecessor had in the keeper.
   void adopt_log(Instance& app, uint32_t spawn, logs::Channel channel, UniqueFd pipe);
   void adopt_channel(Instance& app, uint32_t spawn, UniqueFd socket);
+  // The rules for its log files have changed.
+  void set_rotation(const Instance& app);
   // Creates the files of an instance, before its first process.
   void prepare_logs(const Instance& app);
 

@@ -39,8 +39,9 @@ struct Running {
       : keepsakes(keeper),
         tree(loop, log, home.dir, keeper_pid),
         logs(loop, clock, log, keepsakes),
+        rotation(loop, clock, log, home, logs),
         journal(loop, log, home.journal(), journal::current_boot_id()),
-        supervisor({loop, clock, log, home, keeper, tree, logs}, journal, std::move(slots)),
+        supervisor({loop, clock, log, home, keeper, tree, logs, rotation}, journal, std::move(slots)),
         daemon{supervisor, keeper_pid, {}},
         log_observer(log_events(supervisor.bus(), log)),
         pid_files(loop, supervisor.bus()) {}
@@ -48,6 +49,7 @@ struct Running {
   KeeperKeepsakes keepsakes;
   tree::ProcessTree tree;
   logs::LogWriter logs;
+  LogRotation rotation;
   journal::Journal journal;
   Supervisor supervisor;
   Daemon daemon;
@@ -120,6 +122,7 @@ class Main {
                                                           tidy_.start(kTidyAfter);
                                                           dispatch(running_->daemon, call);
                                                         });
+    running_->supervisor.reload_settings([](const std::string&) {});
     keeper_.serving();
     log_->info("supervisor " + std::to_string(getpid()) + " took over " +
                std::to_string(running_->supervisor.instances().size()) + " instances");

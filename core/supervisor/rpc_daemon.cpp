@@ -135,18 +135,32 @@ void subscribe(Daemon& daemon, const SharedCall& call) {
   });
 }
 
-constexpr Method kMethods[] = {{api::kPing, ping},
-                               {api::kSave, save},
-                               {api::kResurrect, resurrect},
-                               {api::kKill, kill_all},
-                               {api::kSubscribe, subscribe}};
+void settings(Daemon& daemon, const SharedCall& call) {
+  daemon.supervisor.reload_settings([call](std::string problem) {
+    call->reply(Map{{"problem", std::move(problem)}});
+  });
+}
+
+void log_files(Daemon& daemon, const SharedCall& call) {
+  const std::string& verb = call->params().at("verb").text();
+  logs::LogWriter& logs = daemon.supervisor.parts().logs;
+  if (verb != "reopen" && verb != "rotate") return call->error("unknown verb " + verb, 2);
+  verb == "reopen" ? logs.reopen() : logs.rotate();
+  call->reply(Map{});
+}
+
+constexpr Method kMethods[] = {{api::kPing, ping},           {api::kSave, save},
+                               {api::kResurrect, resurrect}, {api::kKill, kill_all},
+                               {api::kSubscribe, subscribe}, {api::kSettings, settings},
+                               {api::kLogs, log_files}};
 
 }  // namespace
 
 std::span<const Method> daemon_methods() { return kMethods; }
 
 void dispatch(Daemon& daemon, const SharedCall& call) {
-  for (const auto& table : {start_methods(), app_methods(), canary_methods(), why_methods(), daemon_methods()}) {
+  for (const auto& table :
+       {start_methods(), app_methods(), canary_methods(), why_methods(), daemon_methods()}) {
     for (const Method& m : table) {
       if (m.name == call->method()) return m.handle(daemon, call);
     }

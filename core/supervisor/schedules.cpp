@@ -34,6 +34,13 @@ void Supervisor::arm_cron(Instance& app) {
   app.cron->start(std::min(Millis{*due * 1000 - now}, kCronLook));
 }
 
+void Supervisor::reload_settings(std::function<void(std::string)> done) {
+  m_.rotation.reload([this, done = std::move(done)](std::string problem) {
+    for (const auto& [id, app] : table_) executor_.set_rotation(*app);
+    done(std::move(problem));
+  });
+}
+
 void Supervisor::watch_memory() {
   memory_watched_ = false;
   for (const auto& [id, app] : table_) {

@@ -81,6 +81,8 @@ class Supervisor {
   // It is not well: process `spawn` gets the signal at once, and SIGKILL if that does not end it.
   void condemn(Instance& app, uint32_t spawn, lifecycle::Cause cause, int signal, const Asked& asked);
   void flush(std::function<void(bool durable)> done);
+  // Reads the home's settings again; `done` gets what was wrong, or "".
+  void reload_settings(std::function<void(std::string problem)> done);
   void feed(uint32_t id, const lifecycle::Event& event);
 
   // Recovery (recovery.cpp): what a predecessor left.
