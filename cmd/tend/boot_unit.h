@@ -1,0 +1,22 @@
+// The main process of the systemd unit that `startup` writes.
+#pragma once
+
+#include <string>
+
+#include "cmd/tend/session.h"
+
+namespace tend::cli {
+
+// Restores the saved list, says READY=1 and waits. SIGTERM (the unit is stopped): ends apps and daemon.
+// SIGHUP (the unit is restarted): ends alone, everything else goes on. The daemon ended: ends too, with 1 if
+// it did not end by itself.
+int unit_run(Session& s);
+
+// By which absolute path this program is called by its present name; the executable itself if it has no such
+// name in PATH. "": there is no /proc.
+std::string own_program(const Session& s);
+
+// At most 1 MiB of a regular file. Error: it cannot be read.
+Result<std::string> read_file(const std::string& path);
+
+}  // namespace tend::cli
