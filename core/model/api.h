@@ -28,8 +28,9 @@
 //         restarts, then, lines?, autopsy?} …], health: [{at, event, text, pid} …]} …], missing: [word …]}; oldest first,
 //         at in ms since the epoch, autopsy as core/autopsy/main.h says
 // list    {detail: "brief"|"table"|"full", targets?: [word …], cwd} -> {apps: [Row …], warnings: [text …],
-// missing: [word …]} save    {force: bool} -> {path, count, skipped: bool}        skipped: the list is empty
-// and not forced resurrect {} -> {path, results: [Outcome …], ok} kill    {} -> {count}; sent after every app
+// missing: [word …]} save    {force: bool, auto?: bool} -> {path, count, skipped: bool}        skipped: the list is empty
+// and not forced; with auto -> {auto}: whether the list is saved by itself from now on (autosave.h)
+// resurrect {apps?: a list as the saved one, in its place} -> {path, results: [Outcome …], ok} kill    {} -> {count}; sent after every app
 // is gone; then both daemons end subscribe {} -> a stream of
 // {kind: "event", n, at, event, id, name, pid, status, restarts}, and of what apps say,
 // {kind: "message", n, at, event: its topic, id, name, pid, data | raw}, until

@@ -81,6 +81,7 @@ class Supervisor {
   // It is not well: process `spawn` gets the signal at once, and SIGKILL if that does not end it.
   void condemn(Instance& app, uint32_t spawn, lifecycle::Cause cause, int signal, const Asked& asked);
   void flush(std::function<void(bool durable)> done);
+  std::function<void()> wanted_changed;  // something is about to be noted in the journal; may be empty
   void feed(uint32_t id, const lifecycle::Event& event);
 
   // Recovery (recovery.cpp): what a predecessor left.
