@@ -12,6 +12,7 @@
 #include "cmd/tend/boot_files.h"
 #include "cmd/tend/boot_unit.h"
 #include "cmd/tend/command.h"
+#include "cmd/tend/doctor.h"
 #include "core/base/file.h"
 #include "core/base/text.h"
 #include "core/base/unique_fd.h"
@@ -20,17 +21,6 @@ namespace tend::cli {
 namespace {
 
 constexpr std::string_view kUsualPath = "/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin";
-
-std::string found_in(std::string_view path, std::string_view program) {
-  for (const auto& dir : split(path, ':')) {
-    const std::string file = dir + "/" + std::string(program);
-    struct stat st {};
-    if (!dir.empty() && dir[0] == '/' && ::stat(file.c_str(), &st) == 0 && S_ISREG(st.st_mode) &&
-        ::access(file.c_str(), X_OK) == 0)
-      return file;
-  }
-  return {};
-}
 
 std::string detected_init(const std::string& path) {
   for (const InitTool& t : init_tools())
@@ -295,6 +285,17 @@ constexpr Command kCommands[] = {
 };
 
 }  // namespace
+
+std::string found_in(std::string_view path, std::string_view program) {
+  for (const auto& dir : split(path, ':')) {
+    const std::string file = dir + "/" + std::string(program);
+    struct stat st {};
+    if (!dir.empty() && dir[0] == '/' && ::stat(file.c_str(), &st) == 0 && S_ISREG(st.st_mode) &&
+        ::access(file.c_str(), X_OK) == 0)
+      return file;
+  }
+  return {};
+}
 
 std::span<const Command> boot_commands() { return kCommands; }
 

@@ -22,7 +22,6 @@ namespace tend::cli {
 namespace {
 
 constexpr Millis kRestoreTime{240'000};
-constexpr std::size_t kMostText = 1u << 20;
 
 std::string real(const std::string& path) {
   char out[PATH_MAX];
@@ -72,7 +71,7 @@ int stop_everything(const Session& s, const UniqueFd& keeper) {
 
 }  // namespace
 
-Result<std::string> read_file(const std::string& path) {
+Result<std::string> read_file(const std::string& path, std::size_t most) {
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!fd) return fail_errno(path);
   struct stat info {};
@@ -81,9 +80,11 @@ Result<std::string> read_file(const std::string& path) {
   std::string text;
   char block[8192];
   ssize_t n = 0;
-  while (text.size() < kMostText && (n = ::read(fd.get(), block, sizeof block)) > 0)
+  while (text.size() <= most && (n = ::read(fd.get(), block, sizeof block)) > 0)
     text.append(block, static_cast<std::size_t>(n));
   if (n < 0) return fail_errno(path);
+  if (text.size() > most)
+    return fail(path + ": larger than " + show(Bytes{static_cast<int64_t>(most)}), EFBIG);
   return text;
 }
 

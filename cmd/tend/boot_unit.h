@@ -16,7 +16,7 @@ int unit_run(Session& s);
 // name in PATH. "": there is no /proc.
 std::string own_program(const Session& s);
 
-// At most 1 MiB of a regular file. Error: it cannot be read.
-Result<std::string> read_file(const std::string& path);
+// A regular file. Error: it cannot be read; its code is errno, EFBIG when it is longer than `most`.
+Result<std::string> read_file(const std::string& path, std::size_t most = 1u << 20);
 
 }  // namespace tend::cli

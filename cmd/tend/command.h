@@ -37,6 +37,8 @@ std::span<const Command> daemon_commands();
 std::span<const Command> config_commands();
 std::span<const Command> event_commands();
 std::span<const Command> boot_commands();
+std::span<const Command> care_commands();
+std::span<const Command> move_commands();
 
 std::span<const std::span<const Command>> groups();
 std::vector<CommandFlag> command_flags();            // of all commands, each name once

@@ -27,6 +27,9 @@
 // why     {targets: [word …], cwd, last?: how many ends of each instance at most (all)} -> {apps: [{id, name, ends: [{at, pid, uptime, code? | signal?, core?, cause, text,
 //         restarts, then, lines?, autopsy?} …], health: [{at, event, text, pid} …]} …], missing: [word …]}; oldest first,
 //         at in ms since the epoch, autopsy as core/autopsy/main.h says
+// wait    {targets, cwd, for: "online"|"ready"|"healthy"|"stopped", limit: ms} answers when all of them are so, when one
+//         cannot become so any more, or when the time is over
+//         -> {apps: [{id, name, pid, status, ok} …], ok, late?: true, missing?: [word …]}
 // list    {detail: "brief"|"table"|"full", targets?: [word …], cwd} -> {apps: [Row …], warnings: [text …],
 // missing: [word …]} save    {force: bool, auto?: bool} -> {path, count, skipped: bool}        skipped: the list is empty
 // and not forced; with auto -> {auto}: whether the list is saved by itself from now on (autosave.h)
@@ -69,6 +72,7 @@ inline constexpr std::string_view kCanary = "canary";
 inline constexpr std::string_view kSignal = "signal";
 inline constexpr std::string_view kMessage = "message";
 inline constexpr std::string_view kWhy = "why";
+inline constexpr std::string_view kWait = "wait";
 inline constexpr std::string_view kList = "list";
 inline constexpr std::string_view kSave = "save";
 inline constexpr std::string_view kResurrect = "resurrect";

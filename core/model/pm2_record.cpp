@@ -205,8 +205,9 @@ Result<Value> saved_from_pm2(const Value& record, const Pm2Reading& how) {
   spec.watch = record.at("watch");
   if (const std::string& variable = record.at("instance_var").text(); !variable.empty())
     spec.instance_var = variable;
-  for (const char* key : {"name", "script", "args", "cwd", "interpreter"}) mark(spec, key, true);
+  for (const char* key : {"name", "script", "cwd", "interpreter"}) mark(spec, key, true);
   for (const char* key : {"namespace", "exec_mode", "instances", "merge_logs"}) mark(spec, key, false);
+  if (!spec.args.empty()) mark(spec, "args", true);
   if (!spec.node_args.empty()) mark(spec, "node_args", true);
   if (!spec.watch.is_null() && !(spec.watch == Value(false))) mark(spec, "watch", true);
   if (spec.instance_var != AppSpec{}.instance_var) mark(spec, "instance_var", true);

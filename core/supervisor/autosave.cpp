@@ -3,6 +3,9 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <set>
+#include <utility>
+
 #include "core/journal/dump.h"
 #include "core/loop/work.h"
 #include "core/supervisor/rpc.h"
@@ -39,7 +42,6 @@ void Autosave::learn() {
   const auto saved = journal::load_dump(home_.dump());
   if (!saved) return;
   for (const Value& one : saved->list()) absent_[one.at("app").at("spec").at("name").text()].push_back(one);
-  for (const auto& [id, app] : supervisor_.instances()) absent_.erase(app->spec->name);
 }
 
 void Autosave::set(bool on, std::function<void(Status)> done) {
@@ -55,17 +57,31 @@ void Autosave::set(bool on, std::function<void(Status)> done) {
 }
 
 void Autosave::changed() {
-  if (on_ && !ended_) timer_.start(kQuiet);
+  if (!on_ || ended_) return;
+  due_ = true;
+  timer_.start(kQuiet);
 }
 
-void Autosave::end() {
-  ended_ = true;
+void Autosave::end(std::function<void()> done) {
+  const bool last = on_ && due_ && !ended_;
   timer_.stop();
+  ended_ = true;
+  if (!last) return done();
+  loop::work(
+      loop_,
+      [path = home_.dump(), pm2 = home_.pm2, apps = Value(with_absent(saved_apps(supervisor_).list()))] {
+        [[maybe_unused]] auto saved = journal::save_dump(path, apps, pm2);
+      },
+      std::move(done));
 }
 
 List Autosave::with_absent(List present) const {
-  for (const auto& [name, items] : absent_)
+  std::set<std::string> names;
+  for (const Value& one : present) names.insert(one.at("app").at("spec").at("name").text());
+  for (const auto& [name, items] : absent_) {
+    if (names.count(name) != 0) continue;  // a supervisor's successor learns the list before the apps
     for (const Value& one : items) present.push_back(one);
+  }
   return present;
 }
 
@@ -76,6 +92,7 @@ void Autosave::write() {
     return;
   }
   writing_ = true;
+  due_ = false;
   auto result = std::make_shared<Status>();
   loop::work(
       loop_,
@@ -87,7 +104,10 @@ void Autosave::write() {
         if (weak.expired()) return;
         writing_ = false;
         if (!*result) log_.error("autosave: " + result->error().message);
-        if (!*result && !ended_) timer_.start(kAfterError);
+        if (!*result && !ended_) {
+          due_ = true;
+          timer_.start(kAfterError);
+        }
         if (std::exchange(again_, false) && !ended_) timer_.start(kQuiet);
       });
 }

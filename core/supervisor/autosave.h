@@ -26,7 +26,9 @@ class Autosave {
   // Remembered in the home; `done` is called on the loop. Blocks nobody.
   void set(bool on, std::function<void(Status)> done);
   void changed();  // what is wanted has changed
-  void end();      // apps that go from now on are not deleted, but stopped with the daemon
+  // Apps that go from now on are not deleted, but stopped with the daemon. `done` is called when the last
+  // change is written; at once when there is none.
+  void end(std::function<void()> done);
   // What is in the saved list and was neither here nor deleted since this daemon began: a machine that has
   // booted and was not told to resurrect does not forget it.
   List with_absent(List present) const;
@@ -43,7 +45,7 @@ class Autosave {
   std::map<std::string, List> absent_;  // by name
   EventBus::Subscription subscription_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
-  bool on_ = false, writing_ = false, again_ = false, ended_ = false;
+  bool on_ = false, writing_ = false, again_ = false, due_ = false, ended_ = false;
 };
 
 }  // namespace tend::supervisor

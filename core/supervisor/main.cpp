@@ -152,7 +152,7 @@ class Main {
     if (!running_ || ending_) return;
     ending_ = true;
     log_->info("stopping everything: signal " + std::to_string(signal));
-    running_->autosave.end();
+    running_->autosave.end([] {});
     const auto stop = [this] {
       stop_all(running_->supervisor, {"signal to the daemon"}, true,
                [this](List) { running_->supervisor.flush([this](bool) { end(); }); });

@@ -126,15 +126,16 @@ void resurrect(Daemon& daemon, const SharedCall& call) {
 }
 
 void kill_all(Daemon& daemon, const SharedCall& call) {
-  daemon.autosave->end();
-  const auto count = static_cast<int64_t>(daemon.supervisor.instances().size());
-  stop_all(daemon.supervisor, {call->params().at("cause").text()}, true,
-           [&daemon, call, count](List results) {
-             daemon.supervisor.flush([&daemon, call, count, results](bool) {
-               call->reply(Map{{"count", count}, {"results", results}});
-               daemon.end();
+  daemon.autosave->end([&daemon, call] {
+    const auto count = static_cast<int64_t>(daemon.supervisor.instances().size());
+    stop_all(daemon.supervisor, {call->params().at("cause").text()}, true,
+             [&daemon, call, count](List results) {
+               daemon.supervisor.flush([&daemon, call, count, results](bool) {
+                 call->reply(Map{{"count", count}, {"results", results}});
+                 daemon.end();
+               });
              });
-           });
+  });
 }
 
 void subscribe(Daemon& daemon, const SharedCall& call) {
@@ -184,7 +185,7 @@ constexpr Method kMethods[] = {{api::kPing, ping},
 std::span<const Method> daemon_methods() { return kMethods; }
 
 void dispatch(Daemon& daemon, const SharedCall& call) {
-  for (const auto& table : {start_methods(), app_methods(), canary_methods(), why_methods(), daemon_methods()}) {
+  for (const auto& table : {start_methods(), app_methods(), canary_methods(), why_methods(), wait_methods(), daemon_methods()}) {
     for (const Method& m : table) {
       if (m.name == call->method()) return m.handle(daemon, call);
     }
