@@ -22,9 +22,10 @@ namespace {
 
 constexpr std::string_view kUsualPath = "/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin";
 
-std::string detected_init(const std::string& path) {
+std::string detected_init(const Session& s) {
+  const char* path = s.caller.variable("PATH");
   for (const InitTool& t : init_tools())
-    if (!found_in(path, t.tool).empty()) return std::string(t.init);
+    if (!found_in(path == nullptr ? kUsualPath : path, t.tool).empty()) return std::string(t.init);
   return {};
 }
 
@@ -87,7 +88,7 @@ Result<BootPlan> plan_of(Session& s, std::string_view verb, std::string& detecte
   plan.name = s.pm2 ? "pm2" : "tend";
   plan.path = daemon_path(s);
   plan.user_manager = s.args.has("systemd-user");
-  detected = plan.user_manager ? "systemd" : detected_init(plan.path);
+  detected = plan.user_manager ? "systemd" : detected_init(s);
   const std::string word = s.args.words.empty() ? "" : s.args.words[0];
   plan.init = word.empty() ? detected : std::string(init_of(word));
   if (word.empty() && plan.init.empty())

@@ -120,7 +120,9 @@ int update(Session& s) {
     s.complain("warning: the keeper goes on as it was started; it is replaced at the next tend kill or boot");
   if (!s.pm2) return kDone;
   s.say(">>>>>>>>>> PM2 updated\n");
-  return show_list(s);
+  s.flush();
+  Session fresh(s.args, s.caller, s.pm2);  // this one's connection was to the supervisor that is gone
+  return show_list(fresh);
 }
 
 int deep_update(Session& s) {

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <cmath>
 #include <map>
+#include <set>
 
 #include "core/base/text.h"
 #include "core/model/env.h"
@@ -239,8 +240,15 @@ Result<Value> saved_from_pm2(const Value& record, const Pm2Reading& how) {
 }
 
 List saved_list_from_pm2(const List& records, const Pm2Reading& how, StringList& wrong) {
+  // PM2 gives workers of one app one id or several; here those that share it are numbered together. Two apps
+  // of one name, each with a number 0, stay two.
+  struct Group {
+    std::string unique_id;
+    std::set<int64_t> numbers;
+  };
   List out;
   std::map<std::string, int64_t> counts;
+  std::map<std::string, Group> groups;
   for (const Value& record : records) {
     if (record.at("pmx_module").boolean()) continue;
     auto saved = saved_from_pm2(record, how);
@@ -248,7 +256,14 @@ List saved_list_from_pm2(const List& records, const Pm2Reading& how, StringList&
       wrong.push_back(saved.error().message);
       continue;
     }
-    ++counts[record.at("name").text()];
+    const std::string& name = record.at("name").text();
+    ++counts[name];
+    Map& app = *(*saved->as<Map>())["app"].as<Map>();
+    Group& group = groups[name];
+    if (group.numbers.empty()) group.unique_id = app["unique_id"].text();
+    const std::string& variable = record.at("instance_var").text();
+    if (group.numbers.insert(record.at(variable.empty() ? "NODE_APP_INSTANCE" : variable).integer()).second)
+      app.set("unique_id", group.unique_id);
     out.push_back(std::move(*saved));
   }
   for (Value& saved : out) {

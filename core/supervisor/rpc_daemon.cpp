@@ -46,6 +46,7 @@ void save(Daemon& daemon, const SharedCall& call) {
 // An app whose name runs already is left alone (compat.md section 6); a stopped one comes back stopped.
 void restore(Supervisor& supervisor, const SharedCall& call, const Value& apps) {
   std::set<std::string> present;
+  std::map<std::pair<std::string, std::string>, std::shared_ptr<const AppSpec>> specs;
   for (const auto& [id, app] : supervisor.instances()) present.insert(app->spec->name);
   const Asked asked{call->params().at("cause").text()};
   std::vector<Wish> wishes;
@@ -60,6 +61,12 @@ void restore(Supervisor& supervisor, const SharedCall& call, const Value& apps) 
       continue;
     }
     if (present.count((*saved)->spec->name) != 0) continue;
+    // Instances of one start share their spec, as they did: that is what they are numbered by.
+    auto& shared_spec = specs[{(*saved)->spec->name, (*saved)->unique_id}];
+    if (shared_spec && to_value(*shared_spec) == to_value(*(*saved)->spec))
+      (*saved)->spec = shared_spec;
+    else
+      shared_spec = (*saved)->spec;
     Env env = env_from_value(v.at("env"));
     Instance& app = supervisor.add((*saved)->spec, supervisor.intern(std::move(env)), (*saved)->identity,
                                    (*saved)->unique_id, asked, {.spare = !(*saved)->seat});
