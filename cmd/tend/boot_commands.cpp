@@ -57,6 +57,16 @@ std::string invoking_user(const Session& s) {
   return s.caller.user;
 }
 
+// By /etc/passwd alone (settled 14); `otherwise` for who is not listed there.
+std::string home_of_user(const std::string& user, const std::string& otherwise) {
+  const auto text = read_file("/etc/passwd");
+  for (const auto& line : text ? split(*text, '\n') : std::vector<std::string>{}) {
+    const auto fields = split(line, ':');
+    if (fields.size() >= 7 && fields[0] == user) return fields[5];
+  }
+  return otherwise;
+}
+
 std::string sudo_line(const Session& s, const BootPlan& plan, std::string_view verb) {
   const std::string node = found_in(plan.path, "node");
   const std::string variable = s.pm2 ? "PM2_HOME" : "TEND_HOME";
@@ -110,7 +120,9 @@ Result<BootPlan> plan_of(Session& s, std::string_view verb, std::string& detecte
   if (!plan.service.empty() && !plain_name(plan.service))
     return fail(std::string(verb) + ": --service-name: found " + printable(plan.service) +
                 "; accepted: letters, digits, - _ . @ :");
-  plan.user_home = s.args.value("hp", s.caller.user_home);
+  const bool another = plan.user != invoking_user(s);
+  plan.user_home =
+      s.args.value("hp", another ? home_of_user(plan.user, s.caller.user_home) : s.caller.user_home);
   if (plan.user_home.empty() || plan.user_home[0] != '/')
     return fail(std::string(verb) + ": --hp: found \"" + printable(plan.user_home) +
                 "\"; accepted: an absolute path");

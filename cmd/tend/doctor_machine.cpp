@@ -14,6 +14,7 @@
 #include "cmd/tend/boot_unit.h"
 #include "cmd/tend/doctor.h"
 #include "core/base/text.h"
+#include "core/model/api.h"
 #include "ipc/unix_connect.h"
 
 namespace tend::cli {
@@ -98,7 +99,7 @@ std::string real(const std::string& path) {
   return out ? out.get() : "";
 }
 
-void check_unit(const Session& s, const Unit& unit, Findings& out) {
+void check_unit(const Session& s, const Unit& unit, int64_t keeper, Findings& out) {
   const std::string again = program(s) + " startup" + (unit.user ? " --systemd-user" : "");
   const std::string ctl = unit.user ? "systemctl --user" : "systemctl";
   const std::string exec = exec_of(unit);
@@ -128,6 +129,13 @@ void check_unit(const Session& s, const Unit& unit, Findings& out) {
   if (unit.user && ::access(("/var/lib/systemd/linger/" + s.caller.user).c_str(), F_OK) != 0)
     add(Verdict::warn, unit.name + " starts at login only: no lingering",
         "loginctl enable-linger " + s.caller.user);
+  const auto group = read_file("/proc/" + std::to_string(keeper) + "/cgroup");
+  const bool managed = ::access("/run/systemd/system", F_OK) == 0;
+  if (managed && group && group->find("/" + unit.name) == std::string::npos)
+    add(Verdict::warn,
+        "the daemon was started by hand: it may end with that login, and " + unit.name + " does not know it",
+        program(s) + " save && " + program(s) + " kill && " + ctl + " start " + unit.name +
+            ", when apps may be restarted");
   if (out.size() == before) add(Verdict::ok, unit.path + ", enabled", "");
 }
 
@@ -152,12 +160,14 @@ std::string own_cgroup() {
 
 }  // namespace
 
-void check_boot(const Session& s, Findings& out) {
+void check_boot(Session& s, Findings& out) {
   bool found = false;
+  const auto who = s.ask(api::kPing, Map{}, Need::existing);
+  const int64_t keeper = who ? who->at("keeper").at("pid").integer() : 0;
   for (const Unit& unit : units(s)) {
     if (!serves(unit, s)) continue;
     found = true;
-    check_unit(s, unit, out);
+    check_unit(s, unit, keeper, out);
   }
   if (found) return;
   const bool systemd = ::access("/etc/systemd/system", F_OK) == 0;

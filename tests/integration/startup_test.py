@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import plistlib
+import pwd
 import shutil
 import signal
 import socket
@@ -116,6 +117,12 @@ class Files(Boot):
             names.add(done.stdout.split()[-1])
         self.assertEqual(len(names), 4)
         self.assertIn("/etc/systemd/system/tend-alice.service", names)
+
+    def test_the_home_of_another_user_is_that_users(self):
+        text = self.boot("tend", "startup", "systemd", "--print", "-u", "nobody").stdout
+        home = pwd.getpwnam("nobody").pw_dir
+        self.assertIn(f'"TEND_HOME={home}/.tend"', text)
+        self.assertIn("\nUser=nobody\n", text)
 
     def test_wrong_words_are_named(self):
         for words, accepted in ((["amiga"], "openrc"), (["smf"], "launchd"), (["systemd", "-u", "a b"], "user"),
