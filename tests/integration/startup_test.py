@@ -317,19 +317,38 @@ class RealSystemd(TendTest):
                 os.rmdir(folder)  # busy while the last process ends
         return not os.path.exists(group)
 
-    def test_start_restart_reload_crash_and_stop_under_systemd(self):
+    def setUp(self):
+        super().setUp()
         self.need_root()
         for program in ("unshare", "systemctl", "/lib/systemd/systemd"):
             self.need(program)
         self.tend.sleeper()
-        user_home = self.tend.dir / "user"
-        user_home.mkdir()
-        self.tend.home = user_home / "100% \"of\" it"
-        bin_dir = self.tend.dir / "two words"
-        bin_dir.mkdir()
-        (bin_dir / "tend").symlink_to(BIN)
+        self.user_home = self.tend.dir / "user"
+        self.user_home.mkdir()
+        self.bin_dir = self.tend.dir / "two words"
+        self.bin_dir.mkdir()
+        for name in ("tend", "pm2"):
+            (self.bin_dir / name).symlink_to(BIN)
+
+    def under_systemd(self, script, **environment):
+        """What the script prints, in a user's manager of its own."""
         group = f"tend-test-{os.getpid()}"
-        script = REAL_SYSTEMD + """
+        environment = {**self.tend.env, "HOME": str(self.user_home), "TEND_HOME": str(self.tend.home), "GROUP": group,
+                       "PATH": f"{self.bin_dir}:{self.tend.env['PATH']}", **environment}
+        try:
+            done = subprocess.run(["unshare", "-m", "bash", "-c", REAL_SYSTEMD + script], env=environment, cwd=self.tend.work,
+                                  text=True, capture_output=True, timeout=limit(60), check=False)
+        finally:
+            for top in ("systemd", "unified", "."):
+                wait_for(lambda top=top: self.removed(f"/sys/fs/cgroup/{top}/{group}"), 5, "an empty control group")
+        if done.returncode == 77 or "unshare failed" in done.stderr:
+            self.skipTest("a user's systemd does not come up here")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        return done.stdout
+
+    def test_start_restart_reload_crash_and_stop_under_systemd(self):
+        self.tend.home = self.user_home / "100% \"of\" it"
+        out = self.under_systemd("""
 show() { echo "$1 $(systemctl --user is-active $unit) $(tend pid app) $(tend ping --json)"; }
 tend startup --systemd-user > /dev/null 2>&1
 unit=$(basename $HOME/.config/systemd/user/*.service)
@@ -343,19 +362,8 @@ i=0; until [ "$(systemctl --user show -p NRestarts --value $unit)" = 1 ] && syst
 show crash
 systemctl --user stop $unit
 echo "stop $(systemctl --user is-active $unit) $(tend pid app)"
-"""
-        environment = {**self.tend.env, "HOME": str(user_home), "TEND_HOME": str(self.tend.home), "GROUP": group,
-                       "PATH": f"{bin_dir}:{self.tend.env['PATH']}"}
-        try:
-            done = subprocess.run(["unshare", "-m", "bash", "-c", script], env=environment, cwd=self.tend.work, text=True,
-                                  capture_output=True, timeout=limit(60), check=False)
-        finally:
-            for top in ("systemd", "unified", "."):
-                wait_for(lambda top=top: self.removed(f"/sys/fs/cgroup/{top}/{group}"), 5, "an empty control group")
-        if done.returncode == 77 or "unshare failed" in done.stderr:
-            self.skipTest("a user's systemd does not come up here")
-        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-        at = {line.split()[0]: line.split(maxsplit=3)[1:] for line in done.stdout.splitlines()}
+""")
+        at = {line.split()[0]: line.split(maxsplit=3)[1:] for line in out.splitlines()}
         who = {step: json.loads(words[2]) for step, words in at.items() if len(words) == 3}
         self.assertEqual({step: words[0] for step, words in at.items()},
                          {"start": "active", "restart": "active", "reload": "active", "crash": "active", "stop": "inactive"})
@@ -365,6 +373,31 @@ echo "stop $(systemctl --user is-active $unit) $(tend pid app)"
         self.assertNotEqual(who["restart"]["supervisor"], who["reload"]["supervisor"])
         self.assertNotEqual(at["crash"][1], at["start"][1])
         self.assertEqual(len(at["stop"]), 1)
+
+
+    def test_the_unit_that_pm2_itself_wrote_runs_this_program_under_the_name_pm2(self):
+        units = self.user_home / ".config/systemd/user"
+        units.mkdir(parents=True)
+        home = self.user_home / ".pm2"
+        (self.user_home / "pm2").symlink_to(BIN)
+        (units / "pm2-root.service").write_text(
+            "[Unit]\nDescription=PM2 process manager\n[Service]\nType=forking\n"
+            f"Environment=PM2_HOME={home}\nPIDFile={home}/pm2.pid\nRestart=on-failure\n"
+            f"ExecStart={self.user_home}/pm2 resurrect\nExecReload={self.user_home}/pm2 reload all\n"
+            f"ExecStop={self.user_home}/pm2 kill\n")
+        out = self.under_systemd("""
+pm2 start sleeper.sh --name app > /dev/null 2>&1; pm2 save > /dev/null; pm2 kill > /dev/null
+for job in start restart reload; do
+  systemctl --user $job pm2-root; echo "$job $(systemctl --user is-active pm2-root) $(pm2 pid app)"
+done
+systemctl --user stop pm2-root
+echo "stop $(systemctl --user is-active pm2-root || true) $(pm2 pid app)"
+""", PM2_HOME=str(home))
+        at = {line.split()[0]: line.split()[1:] for line in out.splitlines()}
+        self.assertEqual({step: words[0] for step, words in at.items()},
+                         {"start": "active", "restart": "active", "reload": "active", "stop": "inactive"})
+        self.assertEqual([len(words) for words in at.values()], [2, 2, 2, 1])
+        self.assertNotEqual(at["start"][1], at["restart"][1])
 
 
 if __name__ == "__main__":
