@@ -47,7 +47,7 @@ bool plain_name(std::string_view text) {
   return !text.empty() && text[0] != '-' && text[0] != '.' && text.size() < 200 &&
          std::all_of(text.begin(), text.end(), [](char c) {
            return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-                  c == '-' || c == '.' || c == '@' || c == ':' || c == '\\';
+                  c == '-' || c == '.' || c == '@' || c == ':';
          });
 }
 
@@ -109,23 +109,27 @@ Result<BootPlan> plan_of(Session& s, std::string_view verb, std::string& detecte
   if (plan.init.empty())
     return fail(s.pm2 ? "Unknown platform / init system name"
                       : std::string(verb) + ": found " + printable(word) +
-                            "; accepted: systemd, openrc, launchd, rcd, rcd-openbsd, upstart, systemv");
+                            "; accepted: systemd, openrc, launchd, rcd, rcd-openbsd, upstart, systemv",
+                EINVAL);
   if (plan.user_manager && plan.init != "systemd")
-    return fail(std::string(verb) + ": --systemd-user: found " + plan.init + "; accepted: systemd");
+    return fail(std::string(verb) + ": --systemd-user: found " + plan.init + "; accepted: systemd", EINVAL);
   plan.user = s.args.value("user", invoking_user(s));
   if (!plain_name(plan.user))
-    return fail(std::string(verb) + ": --user: found " + printable(plan.user) +
-                "; accepted: the name of a user");
+    return fail(
+        std::string(verb) + ": --user: found " + printable(plan.user) + "; accepted: the name of a user",
+        EINVAL);
   plan.service = s.args.value("service-name");
   if (!plan.service.empty() && !plain_name(plan.service))
     return fail(std::string(verb) + ": --service-name: found " + printable(plan.service) +
-                "; accepted: letters, digits, - _ . @ :");
+                    "; accepted: letters, digits, - _ . @ :",
+                EINVAL);
   const bool another = plan.user != invoking_user(s);
   plan.user_home =
       s.args.value("hp", another ? home_of_user(plan.user, s.caller.user_home) : s.caller.user_home);
   if (plan.user_home.empty() || plan.user_home[0] != '/')
-    return fail(std::string(verb) + ": --hp: found \"" + printable(plan.user_home) +
-                "\"; accepted: an absolute path");
+    return fail(
+        std::string(verb) + ": --hp: found \"" + printable(plan.user_home) + "\"; accepted: an absolute path",
+        EINVAL);
   const std::string usual = plan.user_home + (s.pm2 ? "/.pm2" : "/.tend");
   const char* given = s.caller.variable(s.pm2 ? "PM2_HOME" : "TEND_HOME");
   plan.home = {given == nullptr || *given == '\0' ? usual : s.home.dir, s.pm2};
@@ -159,7 +163,7 @@ int begin(Session& s, std::string_view verb, BootPlan& plan) {
   if (s.pm2 && !quiet && differs) mismatch(s, detected, s.args.words[0]);
   if (!made) {
     s.complain(made.error().message);
-    return s.exit_of(s.args.words.empty() ? kFailed : kUsage);
+    return s.exit_of(made.error().code == EINVAL ? kUsage : kFailed);
   }
   if (!s.pm2 && !quiet && differs)
     s.complain("warning: this machine looks like " + detected + ", not " + made->init);

@@ -25,6 +25,7 @@ namespace {
 constexpr Millis kStartTime{120'000};
 constexpr Millis kPm2Time{60'000};
 constexpr std::size_t kMostDump = 256u << 20;
+constexpr std::size_t kMostValues = 80'000;  // of a message, which may hold 100,000 (ipc/msgpack.h)
 
 // All instances of one app, as PM2 has them.
 struct Moving {
@@ -58,20 +59,37 @@ std::vector<Moving> grouped(const List& records) {
   return out;
 }
 
-// What was missing or went wrong; "": every instance is as it was in PM2.
+std::size_t values_in(const Value& v) {
+  std::size_t n = 1;
+  for (const Value& one : v.list()) n += values_in(one);
+  for (const auto& [key, value] : v.map()) n += 1 + values_in(value);
+  return n;
+}
+
+// What was missing or went wrong; "": every instance is as it was in PM2. In parts that a message can hold.
 std::string start_here(Move& move, const Moving& app) {
   StringList wrong;
   List items = saved_list_from_pm2(app.records, move.reading, wrong);
   if (!wrong.empty()) return wrong.front();
-  auto reply = move.s.ask(api::kResurrect, Map{{"cause", move.s.caller.cause()}, {"apps", std::move(items)}},
-                          Need::started, kStartTime);
-  if (!reply) return reply.error().message;
-  for (const Value& outcome : reply->at("results").list()) {
-    if (outcome.at("ok").boolean()) continue;
-    const std::string& error = outcome.at("error").text();
-    return error.empty() ? outcome.at("code").text() : error;
+  std::size_t started = 0;
+  for (std::size_t at = 0; at < items.size();) {
+    List part;
+    for (std::size_t size = 0;
+         at < items.size() && (part.empty() || size + values_in(items[at]) < kMostValues); ++at) {
+      size += values_in(items[at]);
+      part.push_back(std::move(items[at]));
+    }
+    Map params{{"cause", move.s.caller.cause()}, {"more", started > 0}, {"apps", std::move(part)}};
+    auto reply = move.s.ask(api::kResurrect, std::move(params), Need::started, kStartTime);
+    if (!reply) return reply.error().message;
+    for (const Value& outcome : reply->at("results").list()) {
+      if (outcome.at("ok").boolean()) continue;
+      const std::string& error = outcome.at("error").text();
+      return error.empty() ? outcome.at("code").text() : error;
+    }
+    started += reply->at("results").list().size();
   }
-  return reply->at("results").list().size() == app.records.size() ? "" : "not every instance was started";
+  return started == app.records.size() ? "" : "not every instance was started";
 }
 
 void take_back(Move& move, const Moving& app) {

@@ -47,7 +47,9 @@ void save(Daemon& daemon, const SharedCall& call) {
 void restore(Supervisor& supervisor, const SharedCall& call, const Value& apps) {
   std::set<std::string> present;
   std::map<std::pair<std::string, std::string>, std::shared_ptr<const AppSpec>> specs;
-  for (const auto& [id, app] : supervisor.instances()) present.insert(app->spec->name);
+  if (!call->params().at("more").boolean()) {
+    for (const auto& [id, app] : supervisor.instances()) present.insert(app->spec->name);
+  }
   const Asked asked{call->params().at("cause").text()};
   std::vector<Wish> wishes;
   bool ok = true;
@@ -105,7 +107,9 @@ void complete_identities(Value& apps) {
     Map* app = item == nullptr ? nullptr : (*item)["app"].as<Map>();
     if (app == nullptr || (*app)["uid"].integer(-1) >= 0) continue;
     const Value spec = (*app)["spec"];
-    const auto word = [&](const char* key) { return spec.at(key).is<int64_t>() ? std::to_string(spec.at(key).integer()) : spec.at(key).text(); };
+    const auto word = [&](const char* key) {
+      return spec.at(key).is<int64_t>() ? std::to_string(spec.at(key).integer()) : spec.at(key).text();
+    };
     if (word("uid").empty() && word("gid").empty()) continue;
     const auto who = resolve_identity(word("uid"), word("gid"));
     if (!who) continue;  // its spawn will tell
@@ -192,7 +196,8 @@ constexpr Method kMethods[] = {{api::kPing, ping},
 std::span<const Method> daemon_methods() { return kMethods; }
 
 void dispatch(Daemon& daemon, const SharedCall& call) {
-  for (const auto& table : {start_methods(), app_methods(), canary_methods(), why_methods(), wait_methods(), daemon_methods()}) {
+  for (const auto& table :
+       {start_methods(), app_methods(), canary_methods(), why_methods(), wait_methods(), daemon_methods()}) {
     for (const Method& m : table) {
       if (m.name == call->method()) return m.handle(daemon, call);
     }

@@ -18,6 +18,8 @@ FOLDER = os.environ.get("TEND_PM2_FOLDER", "/tmp/tend-bench-pm2")
 class WithPm2(TendTest):
     @classmethod
     def setUpClass(cls):
+        # An unreachable registry is known within the test's time.
+        os.environ.update(npm_config_fetch_retries="0", npm_config_fetch_timeout="20000")
         try:
             cls.program = str(install_pm2(FOLDER))
         except (OSError, subprocess.SubprocessError) as error:
@@ -195,6 +197,19 @@ class Export(WithPm2):
 
 
 class WithoutPm2(TendTest):
+    def test_an_app_that_is_too_large_for_one_message_comes_whole(self):
+        home = self.tend.dir / "other"
+        home.mkdir()
+        env = {f"VARIABLE_{n}": "x" for n in range(300)}
+        (home / "dump.pm2").write_text(json.dumps([
+            {"name": "many", "pm_exec_path": "/bin/sleep", "pm_cwd": "/", "exec_interpreter": "none", "exec_mode": "fork_mode",
+             "args": ["1000"], "NODE_APP_INSTANCE": n, "status": "online" if n < 3 else "stopped", "unique_id": "u", "env": env}
+            for n in range(400)]))
+        self.assertEqual(self.tend.ok("import", "pm2", "--home", home).stdout.splitlines()[0], "many imported, 400 instances")
+        records = self.tend.jlist()
+        self.assertEqual([r["pm2_env"]["NODE_APP_INSTANCE"] for r in records], list(range(400)))
+        self.assertEqual([r["pm2_env"]["status"] for r in records].count("online"), 3)
+
     def test_a_foreign_or_broken_list_is_refused_with_its_reason(self):
         home = self.tend.dir / "other"
         home.mkdir()
