@@ -88,8 +88,9 @@ bool taken_by_another(const BootPlan& plan) {
   const auto file = boot_file(plain);
   if (!file) return false;
   const auto there = read_file(file->path);
-  return there && there->find("PM2_HOME=") != std::string::npos &&
-         there->find(plan.home.dir) == std::string::npos;
+  const std::string home = "PM2_HOME=" + plan.home.dir + "\n";  // as PM2 writes it
+  return there && there->find("PM2_HOME=") != std::string::npos && there->find(home) == std::string::npos &&
+         there->find(unit_word(home.substr(0, home.size() - 1), true)) == std::string::npos;
 }
 
 // Error: a word or a flag is wrong; one line.

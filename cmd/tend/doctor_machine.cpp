@@ -55,11 +55,11 @@ std::vector<Unit> units(const Session& s) {
   for (const bool user : {false, true}) {
     const std::string dir = user ? s.caller.user_home + "/.config/systemd/user" : "/etc/systemd/system";
     for (const std::string& name : names_in_folder(dir)) {
-      if (!name.ends_with(".service") ||
-          (name.rfind("pm2", 0) != 0 && name.rfind("tend", 0) != 0 && name.find("pm2") == std::string::npos))
-        continue;
+      if (!name.ends_with(".service")) continue;
       auto text = read_file(dir + "/" + name);
-      if (text) out.push_back({name, dir + "/" + name, *text, user, enabled_in(dir, name)});
+      if (text &&
+          (text->find(" resurrect") != std::string::npos || text->find(" unit-run") != std::string::npos))
+        out.push_back({name, dir + "/" + name, *text, user, enabled_in(dir, name)});
     }
   }
   return out;

@@ -192,9 +192,9 @@ class Machine(Boot):
         self.assertIn("exit 1", self.inside("tend startup"))
 
     def test_another_home_of_pm2_does_not_take_the_units_place(self):
-        out = self.inside("pm2 startup >/dev/null", "PM2_HOME=/srv/second pm2 startup >/dev/null", "ls /etc/systemd/system",
+        out = self.inside("PM2_HOME=/srv/second2 pm2 startup --service-name pm2-root >/dev/null", "PM2_HOME=/srv/second pm2 startup >/dev/null", "ls /etc/systemd/system",
                           "grep -h PM2_HOME= /etc/systemd/system/*.service")
-        self.assertIn('PM2_HOME=/root/.pm2"', out)
+        self.assertIn('PM2_HOME=/srv/second2"', out)
         self.assertIn('PM2_HOME=/srv/second"', out)
         self.assertIn("pm2-root.service\n", out)
 
