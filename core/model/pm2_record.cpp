@@ -57,6 +57,7 @@ constexpr std::string_view kOwnFields[] = {"name",
                                            "kill_retry_time",
                                            "instance_var",
                                            "filter_env",
+                                           "env_file",
                                            "tend_file_env",
                                            "PM2_INTERACTOR_PROCESSING",
                                            "PM2_PROGRAMMATIC",
@@ -213,6 +214,14 @@ Result<Value> saved_from_pm2(const Value& record, const Pm2Reading& how) {
   if (!spec.watch.is_null() && !(spec.watch == Value(false))) mark(spec, "watch", true);
   if (spec.instance_var != AppSpec{}.instance_var) mark(spec, "instance_var", true);
   read_paths(spec, record, how);
+  if (const std::string& file = record.at("env_file").text(); !file.empty()) {
+    spec.env_file = file[0] == '/' ? file : spec.cwd + "/" + file;
+    mark(spec, "env_file", true);
+  }
+  Map others;  // env_production and the like
+  for (const auto& [key, value] : record.map())
+    if (key.starts_with("env_") && value.is<Map>()) others.append(key, value);
+  if (!others.empty()) spec.extra = std::move(others);
 
   Env env = read_variables(record, name, spec.instance_var);
   const StringList own = words_of(record.at("tend_file_env"));
@@ -295,6 +304,7 @@ Value pm2_from_saved(const Value& saved) {
     r.set(std::string(pm2_name(row)), get(spec, row));
   }
   for (const auto& [key, value] : spec.extra.map()) r.set(key, value);
+  if (!spec.env_file.empty()) r.set("env_file", spec.env_file);
   if (!spec.log_date_format.empty()) r.set("log_date_format", spec.log_date_format);
   r.set("name", spec.name);
   r.set("namespace", spec.name_space);

@@ -109,6 +109,8 @@ TEST_CASE("what tend writes for PM2 it reads back as the same app") {
   Map source = record("api", 1);
   source.set("status", "stopped");
   source.set("tend_file_env", List{"TASTE"});
+  source.set("env_file", ".env");
+  source.set("env_production", Map{{"TASTE", "none"}});
   Value saved = *saved_from_pm2(source, {});
   CHECK(spec_of(saved).env == Env{{"TASTE", "pepper"}});
   Map& map = *saved.as<Map>();
@@ -123,6 +125,8 @@ TEST_CASE("what tend writes for PM2 it reads back as the same app") {
   CHECK(written.at("exec_mode").text() == "cluster_mode");
   CHECK(written.at("env").at("TASTE").text() == "pepper");
   CHECK(written.at("TASTE").text() == "pepper");
+  CHECK(written.at("env_file").text() == "/srv/.env");
+  CHECK(spec_of(saved).extra.at("env_production").at("TASTE").text() == "none");
   const Value again = *saved_from_pm2(written, {});
   CHECK(again.at("app") == saved_from_pm2(source, {})->at("app"));
   CHECK(again.at("env") == saved_from_pm2(source, {})->at("env"));
