@@ -45,6 +45,9 @@ std::span<const Command> absent_commands();
 // What a flag of PM2's that is absent here says, "" when none was given.
 std::string absent_flag(const Arguments& args);
 std::span<const Command> serve_commands();
+std::span<const Command> boot_commands();
+std::span<const Command> care_commands();
+std::span<const Command> move_commands();
 
 std::span<const std::span<const Command>> groups();
 std::vector<CommandFlag> command_flags();            // of all commands, each name once

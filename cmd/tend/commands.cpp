@@ -53,6 +53,9 @@ std::span<const std::span<const Command>> groups() {
       conf_commands(),
       rotation_commands(),
       completion_commands(),
+      boot_commands(),
+      care_commands(),
+      move_commands(),
       absent_commands(),
   });
   return kGroups;

@@ -13,11 +13,13 @@
 #include "core/base/clock.h"
 #include "core/base/text.h"
 #include "core/model/api.h"
+#include "ipc/unix_connect.h"
 
 namespace tend::cli {
 namespace {
 
 constexpr Millis kPatience{30'000};
+constexpr Millis kGlance{200};
 constexpr std::size_t kFlushAt = 1u << 16;
 
 void write_all(int fd, std::string_view text) {
@@ -145,6 +147,8 @@ Status Session::connect(Need need) {
   if (client_) return {};
   auto client = ipc::RpcClient::connect(home.socket());
   if (!client && need == Need::started && no_daemon(client.error())) {
+    if (pm2 && !beside_pm2 && ipc::unix_connect(home.dir + "/rpc.sock", kGlance))
+      return tend::fail("PM2's own daemon runs in " + home.dir + "; move its apps: pm2 import pm2 --live --kill", EEXIST);
     const bool loud = pm2 && caller.variable("PM2_DISCRETE_MODE") == nullptr;
     // On standard error, where PM2 itself uses standard output: a script that reads jlist must find JSON
     // alone.

@@ -58,6 +58,8 @@ class Session {
   Status follow(std::string_view method, Value params, const std::function<bool(const Value&)>& item);
   Status connect(Need need);
   static bool no_daemon(const Error& error);
+  // As pm2 no daemon is started in a home where PM2's own lives (settled 12); true: it is about to be moved from there.
+  bool beside_pm2 = false;
 
  private:
   std::string buffer_;

@@ -9,6 +9,7 @@
 
 #include "core/base/file.h"
 #include "core/base/unique_fd.h"
+#include "core/model/pm2_record.h"
 #include "ipc/msgpack.h"
 
 namespace tend::journal {
@@ -66,6 +67,12 @@ Result<Value> read_dump(const std::string& path) {
   if (!text) return tl::unexpected(text.error());
   auto value = ipc::from_json(*text);
   if (!value) return fail(path + ": " + value.error().message);
+  if (value->is<List>()) {
+    StringList wrong;
+    List apps = saved_list_from_pm2(value->list(), {}, wrong);
+    if (apps.empty() && !wrong.empty()) return fail(path + ": " + wrong.front());
+    return Value(std::move(apps));
+  }
   const Value* version = value->is<Map>() ? value->as<Map>()->find("version") : nullptr;
   if (!version || !version->is<int64_t>()) return fail(path + ": no field \"version\"");
   if (version->integer() > kVersion)
@@ -77,8 +84,13 @@ Result<Value> read_dump(const std::string& path) {
 
 }  // namespace
 
-Status save_dump(const std::string& path, const Value& apps) {
-  const std::string text = ipc::to_json(Map{{"version", kVersion}, {"apps", apps}}, 2) + "\n";
+Status save_dump(const std::string& path, const Value& apps, bool as_pm2) {
+  List records;
+  if (as_pm2) {
+    for (const Value& one : apps.list()) records.push_back(pm2_from_saved(one));
+  }
+  const std::string text =
+      (as_pm2 ? ipc::to_json(records, 2) : ipc::to_json(Map{{"version", kVersion}, {"apps", apps}}, 2)) + "\n";
   TemporaryFile file(path);
   if (file.fd() < 0) return fail_errno("create a file beside " + path);
   if (auto ok = write_all(file.fd(), text); !ok)

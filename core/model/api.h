@@ -27,9 +27,13 @@
 // why     {targets: [word …], cwd, last?: how many ends of each instance at most (all)} -> {apps: [{id, name, ends: [{at, pid, uptime, code? | signal?, core?, cause, text,
 //         restarts, then, lines?, autopsy?} …], health: [{at, event, text, pid} …]} …], missing: [word …]}; oldest first,
 //         at in ms since the epoch, autopsy as core/autopsy/main.h says
+// wait    {targets, cwd, for: "online"|"ready"|"healthy"|"stopped", limit: ms} answers when all of them are so, when one
+//         cannot become so any more, or when the time is over
+//         -> {apps: [{id, name, pid, status, ok} …], ok, late?: true, missing?: [word …]}
 // list    {detail: "brief"|"table"|"full", targets?: [word …], cwd} -> {apps: [Row …], warnings: [text …],
-// missing: [word …]} save    {force: bool} -> {path, count, skipped: bool}        skipped: the list is empty
-// and not forced resurrect {} -> {path, results: [Outcome …], ok} kill    {} -> {count}; sent after every app
+// missing: [word …]} save    {force: bool, auto?: bool} -> {path, count, skipped: bool}        skipped: the list is empty
+// and not forced; with auto -> {auto}: whether the list is saved by itself from now on (autosave.h)
+// resurrect {apps?: a list as the saved one, in its place; more: bool, the rest of an app that an earlier request began} -> {path, results: [Outcome …], ok} kill    {} -> {count}; sent after every app
 // is gone; then both daemons end subscribe {} -> a stream of
 // {kind: "event", n, at, event, id, name, pid, status, restarts}, and of what apps say,
 // {kind: "message", n, at, event: its topic, id, name, pid, data | raw}, until
@@ -71,6 +75,7 @@ inline constexpr std::string_view kCanary = "canary";
 inline constexpr std::string_view kSignal = "signal";
 inline constexpr std::string_view kMessage = "message";
 inline constexpr std::string_view kWhy = "why";
+inline constexpr std::string_view kWait = "wait";
 inline constexpr std::string_view kList = "list";
 inline constexpr std::string_view kSave = "save";
 inline constexpr std::string_view kResurrect = "resurrect";

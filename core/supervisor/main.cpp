@@ -42,7 +42,8 @@ struct Running {
         rotation(loop, clock, log, home, logs),
         journal(loop, log, home.journal(), journal::current_boot_id()),
         supervisor({loop, clock, log, home, keeper, tree, logs, rotation}, journal, std::move(slots)),
-        daemon{supervisor, keeper_pid, {}},
+        autosave(loop, log, home, supervisor),
+        daemon{supervisor, keeper_pid, {}, &autosave},
         log_observer(log_events(supervisor.bus(), log)),
         pid_files(loop, supervisor.bus()) {}
 
@@ -52,6 +53,7 @@ struct Running {
   LogRotation rotation;
   journal::Journal journal;
   Supervisor supervisor;
+  Autosave autosave;
   Daemon daemon;
   EventBus::Subscription log_observer;
   PidFiles pid_files;
@@ -116,6 +118,8 @@ class Main {
     left.first = first;
     running_->supervisor.recover(std::move(left));
     running_->supervisor.flush([](bool) {});
+    running_->supervisor.wanted_changed = [this] { running_->autosave.changed(); };
+    pid_file(keeper_pid);
     running_->daemon.end = [this] { end(); };
     running_->server = std::make_unique<ipc::RpcServer>(loop_, *log_, UniqueFd(kListenerFd), TEND_VERSION,
                                                         [this](std::shared_ptr<ipc::Call> call) {
@@ -151,21 +155,30 @@ class Main {
     if (!running_ || ending_) return;
     ending_ = true;
     log_->info("stopping everything: signal " + std::to_string(signal));
+    running_->autosave.end([] {});
     const auto stop = [this] {
       stop_all(running_->supervisor, {"signal to the daemon"}, true,
                [this](List) { running_->supervisor.flush([this](bool) { end(); }); });
     };
-    Value apps = saved_apps(running_->supervisor);
+    Value apps = running_->autosave.with_absent(saved_apps(running_->supervisor).list());
     if (apps.list().empty()) return stop();
     loop::work(
         loop_,
-        [path = home_.dump(), apps = std::move(apps)] {
-          [[maybe_unused]] auto saved = journal::save_dump(path, apps);
+        [path = home_.dump(), pm2 = home_.pm2, apps = std::move(apps)] {
+          [[maybe_unused]] auto saved = journal::save_dump(path, apps, pm2);
         },
         stop);
   }
 
+  // PM2's pm2.pid, which units that PM2 wrote wait for (Type=forking): the keeper, there as long as anything is.
+  void pid_file(int pid) {
+    if (!home_.pm2) return;
+    loop::work(
+        loop_, [path = home_.dir + "/pm2.pid", pid] { write_pid_file(path, pid); }, [] {});
+  }
+
   void end() {
+    if (home_.pm2) ::unlink((home_.dir + "/pm2.pid").c_str());
     keeper_.shutdown();
     linger_ = std::make_unique<loop::Timer>(loop_, [this] { finish(); });
     finish();

@@ -17,7 +17,8 @@ std::string how(int status) {
   return "exited with code [" + std::to_string(WEXITSTATUS(status)) + "]";
 }
 
-// pid 0: remove. Errors are nobody's: a pid file is a convenience.
+}  // namespace
+
 void write_pid_file(const std::string& path, int pid) {
   if (pid == 0) {
     unlink(path.c_str());
@@ -32,8 +33,6 @@ void write_pid_file(const std::string& path, int pid) {
   const std::string text = std::to_string(pid);
   [[maybe_unused]] const ssize_t n = write(fd.get(), text.data(), text.size());
 }
-
-}  // namespace
 
 EventBus::Subscription log_events(EventBus& bus, Log& log) {
   return bus.subscribe([&log](const Record& r) {

@@ -14,6 +14,9 @@ namespace tend::supervisor {
 // One line of the daemon's log per event (compat.md 8.4).
 EventBus::Subscription log_events(EventBus& bus, Log& log);
 
+// Blocking. pid 0: removes. Errors are nobody's: a pid file is a convenience.
+void write_pid_file(const std::string& path, int pid);
+
 // <name>-<id>.pid holds the pid while a process lives. Written and removed on the pool, one after the other.
 class PidFiles {
  public:

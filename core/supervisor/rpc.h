@@ -5,6 +5,7 @@
 #include <span>
 #include <string_view>
 
+#include "core/supervisor/autosave.h"
 #include "core/supervisor/supervisor.h"
 #include "ipc/rpc_server.h"
 
@@ -16,6 +17,7 @@ struct Daemon {  // what handlers may touch
   Supervisor& supervisor;
   int keeper_pid = 0;
   std::function<void()> end;  // both daemons, once everything is stopped and answered
+  Autosave* autosave = nullptr;  // borrowed, always there
 };
 
 struct Method {
@@ -27,6 +29,7 @@ std::span<const Method> start_methods();
 std::span<const Method> app_methods();
 std::span<const Method> canary_methods();
 std::span<const Method> why_methods();
+std::span<const Method> wait_methods();
 std::span<const Method> daemon_methods();
 void dispatch(Daemon& daemon, const SharedCall& call);
 

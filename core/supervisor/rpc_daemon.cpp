@@ -1,10 +1,12 @@
 // ping, save, resurrect, kill, subscribe.
 #include <unistd.h>
 
+#include "core/config/config.h"
 #include "core/journal/dump.h"
 #include "core/loop/work.h"
 #include "core/model/api.h"
 #include "core/model/options.h"
+#include "core/supervisor/identity_linux.h"
 #include "core/supervisor/rpc.h"
 
 namespace tend::supervisor {
@@ -18,8 +20,15 @@ void ping(Daemon& daemon, const SharedCall& call) {
 }
 
 void save(Daemon& daemon, const SharedCall& call) {
+  if (const Value& on = call->params().at("auto"); on.is<bool>()) {
+    daemon.autosave->set(on.boolean(), [call, on = on.boolean()](const Status& done) {
+      done ? call->reply(Map{{"auto", on}}) : call->error(done.error().message);
+    });
+    return;
+  }
   Value apps = saved_apps(daemon.supervisor);
   const std::string path = daemon.supervisor.parts().home.dump();
+  const bool pm2 = daemon.supervisor.parts().home.pm2;
   const auto count = static_cast<int64_t>(apps.list().size());
   if (count == 0 && !call->params().at("force").boolean()) {
     return call->reply(Map{{"path", path}, {"count", 0}, {"skipped", true}});
@@ -27,7 +36,7 @@ void save(Daemon& daemon, const SharedCall& call) {
   auto done = std::make_shared<Status>();
   loop::work(
       daemon.supervisor.parts().loop,
-      [done, path, apps = std::move(apps)] { *done = journal::save_dump(path, apps); },
+      [done, path, pm2, apps = std::move(apps)] { *done = journal::save_dump(path, apps, pm2); },
       [done, call, path, count] {
         if (!*done) return call->error(done->error().message);
         call->reply(Map{{"path", path}, {"count", count}, {"skipped", false}});
@@ -37,7 +46,10 @@ void save(Daemon& daemon, const SharedCall& call) {
 // An app whose name runs already is left alone (compat.md section 6); a stopped one comes back stopped.
 void restore(Supervisor& supervisor, const SharedCall& call, const Value& apps) {
   std::set<std::string> present;
-  for (const auto& [id, app] : supervisor.instances()) present.insert(app->spec->name);
+  std::map<std::pair<std::string, std::string>, std::shared_ptr<const AppSpec>> specs;
+  if (!call->params().at("more").boolean()) {
+    for (const auto& [id, app] : supervisor.instances()) present.insert(app->spec->name);
+  }
   const Asked asked{call->params().at("cause").text()};
   std::vector<Wish> wishes;
   bool ok = true;
@@ -51,12 +63,19 @@ void restore(Supervisor& supervisor, const SharedCall& call, const Value& apps) 
       continue;
     }
     if (present.count((*saved)->spec->name) != 0) continue;
+    // Instances of one start share their spec, as they did: that is what they are numbered by.
+    auto& shared_spec = specs[{(*saved)->spec->name, (*saved)->unique_id}];
+    if (shared_spec && to_value(*shared_spec) == to_value(*(*saved)->spec))
+      (*saved)->spec = shared_spec;
+    else
+      shared_spec = (*saved)->spec;
     Env env = env_from_value(v.at("env"));
     Instance& app = supervisor.add((*saved)->spec, supervisor.intern(std::move(env)), (*saved)->identity,
                                    (*saved)->unique_id, asked, {.spare = !(*saved)->seat});
     app.increment = (*saved)->increment;
     if (!v.at("wanted").boolean(true)) {
       results.push_back(outcome(app, "restored", true));
+      results.back().as<Map>()->set("script", app.spec->script);
       continue;
     }
     wishes.push_back({app.id, Goal::running, 0, false, "restored"});
@@ -68,6 +87,9 @@ void restore(Supervisor& supervisor, const SharedCall& call, const Value& apps) 
                             [&supervisor, call, shared, ok, results](List outcomes) mutable {
                               for (Value& o : outcomes) {
                                 ok = ok && o.at("ok").boolean();
+                                const auto id = static_cast<uint32_t>(o.at("id").integer());
+                                if (const Instance* app = supervisor.find(id))
+                                  o.as<Map>()->set("script", app->spec->script);
                                 results.push_back(std::move(o));
                               }
                               shared->set("results", std::move(results));
@@ -77,11 +99,37 @@ void restore(Supervisor& supervisor, const SharedCall& call, const Value& apps) 
   supervisor.flush([](bool) {});
 }
 
+// What a list that PM2 wrote does not tell: the numbers behind names of users. Blocking.
+void complete_identities(Value& apps) {
+  List* items = apps.as<List>();
+  for (std::size_t i = 0; items != nullptr && i < items->size(); ++i) {
+    Map* item = (*items)[i].as<Map>();
+    Map* app = item == nullptr ? nullptr : (*item)["app"].as<Map>();
+    if (app == nullptr || (*app)["uid"].integer(-1) >= 0) continue;
+    const Value spec = (*app)["spec"];
+    const auto word = [&](const char* key) {
+      return spec.at(key).is<int64_t>() ? std::to_string(spec.at(key).integer()) : spec.at(key).text();
+    };
+    if (word("uid").empty() && word("gid").empty()) continue;
+    const auto who = resolve_identity(word("uid"), word("gid"));
+    if (!who) continue;  // its spawn will tell
+    List groups(who->groups.begin(), who->groups.end());
+    app->set("uid", who->uid);
+    app->set("gid", who->gid);
+    app->set("groups", std::move(groups));
+    app->set("home", who->home);
+  }
+}
+
 void resurrect(Daemon& daemon, const SharedCall& call) {
   auto loaded = std::make_shared<Result<Value>>(fail("not read"));
   const std::string path = daemon.supervisor.parts().home.dump();
   loop::work(
-      daemon.supervisor.parts().loop, [loaded, path] { *loaded = journal::load_dump(path); },
+      daemon.supervisor.parts().loop,
+      [loaded, path, given = call->params().at("apps")] {
+        *loaded = given.is<List>() ? Result<Value>(given) : journal::load_dump(path);
+        if (*loaded) complete_identities(**loaded);
+      },
       [&daemon, loaded, call] {
         if (!*loaded) return call->error(loaded->error().message);
         restore(daemon.supervisor, call, **loaded);
@@ -89,14 +137,16 @@ void resurrect(Daemon& daemon, const SharedCall& call) {
 }
 
 void kill_all(Daemon& daemon, const SharedCall& call) {
-  const auto count = static_cast<int64_t>(daemon.supervisor.instances().size());
-  stop_all(daemon.supervisor, {call->params().at("cause").text()}, true,
-           [&daemon, call, count](List results) {
-             daemon.supervisor.flush([&daemon, call, count, results](bool) {
-               call->reply(Map{{"count", count}, {"results", results}});
-               daemon.end();
+  daemon.autosave->end([&daemon, call] {
+    const auto count = static_cast<int64_t>(daemon.supervisor.instances().size());
+    stop_all(daemon.supervisor, {call->params().at("cause").text()}, true,
+             [&daemon, call, count](List results) {
+               daemon.supervisor.flush([&daemon, call, count, results](bool) {
+                 call->reply(Map{{"count", count}, {"results", results}});
+                 daemon.end();
+               });
              });
-           });
+  });
 }
 
 void subscribe(Daemon& daemon, const SharedCall& call) {
@@ -160,7 +210,7 @@ std::span<const Method> daemon_methods() { return kMethods; }
 
 void dispatch(Daemon& daemon, const SharedCall& call) {
   for (const auto& table :
-       {start_methods(), app_methods(), canary_methods(), why_methods(), daemon_methods()}) {
+       {start_methods(), app_methods(), canary_methods(), why_methods(), wait_methods(), daemon_methods()}) {
     for (const Method& m : table) {
       if (m.name == call->method()) return m.handle(daemon, call);
     }
@@ -185,9 +235,18 @@ Value saved_apps(const Supervisor& supervisor) {
   List apps;
   for (const auto& [id, app] : supervisor.instances()) {
     if (app->canary > 0) continue;  // a trial ends with the machine
-    apps.emplace_back(Map{{"app", record_of(*app)},
-                          {"env", app->base_env ? env_to_value(app->base_env->env) : Value()},
-                          {"wanted", app->state.phase != lifecycle::Phase::stopped}});
+    Map saved{{"app", record_of(*app)},
+              {"env", app->base_env ? env_to_value(app->base_env->env) : Value()},
+              {"wanted", app->state.phase != lifecycle::Phase::stopped}};
+    if (supervisor.parts().home.pm2) {
+      const AppSpec& spec = *app->spec;
+      if (!app->seat) continue;  // PM2's list knows no spares
+      saved.append("out", config::instance_log_path(spec, spec.out_file, id));
+      saved.append("error", config::instance_log_path(spec, spec.error_file, id));
+      if (!spec.log_file.empty()) saved.append("log", config::instance_log_path(spec, spec.log_file, id));
+      saved.append("pid_path", config::instance_pid_path(spec, id));
+    }
+    apps.emplace_back(std::move(saved));
   }
   return apps;
 }

@@ -204,6 +204,7 @@ void Supervisor::write_soon(journal::Record record) {
 
 void Supervisor::flush(std::function<void(bool)> done) {
   if (pending_.empty()) return done(true);
+  if (wanted_changed) wanted_changed();
   journal_.append(std::exchange(pending_, {}), std::move(done));
 }
 

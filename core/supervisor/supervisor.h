@@ -83,6 +83,7 @@ class Supervisor {
   void flush(std::function<void(bool durable)> done);
   // Reads the home's settings again; `done` gets what was wrong, or "".
   void reload_settings(std::function<void(std::string problem)> done);
+  std::function<void()> wanted_changed;  // something is about to be noted in the journal; may be empty
   void feed(uint32_t id, const lifecycle::Event& event);
 
   // Recovery (recovery.cpp): what a predecessor left.

@@ -1,9 +1,10 @@
 """save and resurrect."""
 
 import json
+import time
 import unittest
 
-from harness import TendTest, mode
+from harness import TendTest, mode, wait_for
 
 
 class Persist(TendTest):
@@ -76,6 +77,72 @@ class Persist(TendTest):
         self.tend.ok("save")
         self.tend.ok("resurrect")
         self.assertEqual([r["pid"] for r in self.tend.jlist()], [pid])
+
+    def names(self):
+        path = self.tend.home / "dump.json"
+        return sorted(a["app"]["spec"]["name"] for a in json.loads(path.read_text())["apps"]) if path.exists() else None
+
+    def test_with_auto_on_the_saved_list_follows_every_change_and_a_delete_is_one(self):
+        self.tend.sleeper()
+        self.tend.ok("save", "--auto", "on")
+        self.tend.ok("start", "sleeper.sh", "--name", "one")
+        self.tend.ok("start", "sleeper.sh", "--name", "two", "-f")
+        wait_for(lambda: self.names() == ["one", "two"], what="both saved")
+        self.tend.ok("stop", "two")
+        wait_for(lambda: [a["wanted"] for a in self.dump()["apps"]] == [True, False], what="the stop saved")
+        self.tend.ok("delete", "one")
+        wait_for(lambda: self.names() == ["two"], what="the delete saved")
+        self.tend.ok("delete", "all")
+        wait_for(lambda: self.names() == [], what="an empty list that was asked for")
+
+    def test_with_auto_on_the_end_of_the_daemon_is_no_delete_and_loses_no_change(self):
+        self.tend.sleeper()
+        self.tend.ok("save", "--auto", "on")
+        self.tend.ok("start", "sleeper.sh", "--name", "one")
+        self.tend.ok("kill")  # at once
+        self.assertEqual(self.names(), ["one"])
+        self.assertEqual(self.tend.jlist(), [])
+
+    def test_with_auto_on_a_daemon_that_was_not_told_to_resurrect_forgets_nothing(self):
+        self.tend.sleeper()
+        self.tend.ok("save", "--auto", "on")
+        self.tend.ok("start", "sleeper.sh", "--name", "one")
+        self.tend.ok("start", "sleeper.sh", "--name", "two", "-f")
+        self.tend.ok("kill")
+        self.tend._first_supervisor = None
+        self.tend.ok("start", "sleeper.sh", "--name", "three")
+        wait_for(lambda: self.names() == ["one", "three", "two"], what="all three saved")
+        self.tend.ok("update")
+        self.tend.supervisor_may_die = True
+        self.tend.ok("stop", "three")
+        wait_for(lambda: [a["wanted"] for a in self.dump()["apps"] if a["app"]["spec"]["name"] == "three"] == [False])
+        self.assertEqual(self.names(), ["one", "three", "two"])
+        self.tend.ok("resurrect")
+        self.tend.ok("delete", "one")
+        wait_for(lambda: self.names() == ["three", "two"], what="the delete saved")
+
+    def test_auto_off_leaves_the_list_as_it_is(self):
+        self.tend.sleeper()
+        self.tend.ok("save", "--auto", "on")
+        self.tend.ok("start", "sleeper.sh", "--name", "one")
+        wait_for(lambda: self.names() == ["one"])
+        self.tend.ok("save", "--auto", "off")
+        self.tend.ok("start", "sleeper.sh", "--name", "two", "-f")
+        time.sleep(1)
+        self.assertEqual(self.names(), ["one"])
+        self.assertEqual(self.tend.run("save", "--auto", "maybe").returncode, 2)
+
+    def test_cleardump_empties_the_saved_list_and_leaves_what_runs(self):
+        self.tend.sleeper()
+        self.tend.ok("start", "sleeper.sh", "--name", "one")
+        self.tend.ok("save")
+        self.tend.ok("cleardump")
+        self.assertEqual((self.names(), mode(self.tend.home / "dump.json")), ([], 0o600))
+        self.assertEqual(self.tend.status("one"), "online")
+        self.tend.ok("kill")
+        self.tend._first_supervisor = None
+        self.tend.ok("resurrect")
+        self.assertEqual(self.tend.jlist(), [])
 
     def test_secrets_of_the_state_are_private(self):
         self.tend.sleeper()

@@ -36,7 +36,7 @@ TEST_CASE("the former dump is kept, and read when the new one is missing or dama
   CHECK(folder.count() == 2);
   CHECK(*load_dump(path) == apps("three"));
   for (const char* bad :
-       {"", "{", "[]", "{\"apps\": []}", "{\"version\": 1, \"apps\": {}}", "{\"version\": \"1\"}"}) {
+       {"", "{", "[1]", "{\"apps\": []}", "{\"version\": 1, \"apps\": {}}", "{\"version\": \"1\"}"}) {
     write_text(path, bad);
     const auto loaded = load_dump(path);
     REQUIRE_MESSAGE(loaded.has_value(), bad);
