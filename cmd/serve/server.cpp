@@ -3,10 +3,12 @@
 #include <fcntl.h>
 #include <microhttpd.h>
 #include <poll.h>
-#include <sys/socket.h>
+#include <strings.h>
 
 #include <atomic>
+#include <cstring>
 #include <ctime>
+#include <vector>
 
 #include "cmd/serve/access_log.h"
 #include "cmd/serve/answer.h"
