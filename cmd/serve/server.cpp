@@ -3,10 +3,12 @@
 #include <fcntl.h>
 #include <microhttpd.h>
 #include <poll.h>
-#include <sys/socket.h>
+#include <strings.h>
 
 #include <atomic>
+#include <cstring>
 #include <ctime>
+#include <vector>
 
 #include "cmd/serve/access_log.h"
 #include "cmd/serve/answer.h"
@@ -222,9 +224,10 @@ class Server::State {
     if (!settings_.credentials.empty() && !authorized(head.authorization, settings_.credentials))
       return send(connection, *error(401), {}, exchange);
     if (method != "GET" && method != "HEAD") return send(connection, *error(405), {}, exchange);
-    if (method == "HEAD") head.range = {};
+    const bool without_body = method == "HEAD";
+    if (without_body) head.range = {};
     return send(connection, *document(connection, url, accepted_encodings(head.accept_encoding)), head,
-                exchange);
+                exchange, without_body);
   }
 
   std::shared_ptr<Sendable> error(int status) const {
@@ -251,15 +254,15 @@ class Server::State {
     return made;
   }
 
-  MHD_Result send(MHD_Connection* connection, const Sendable& what, const RequestHead& head,
-                  void** exchange) {
+  MHD_Result send(MHD_Connection* connection, const Sendable& what, const RequestHead& head, void** exchange,
+                  bool without_body = false) {
     const Document& document = what.document;
     Portion part{document.status, 0, document.version.size};
     if (!document.version.etag.empty()) part = portion(head, document.version);
     if (settings_.access_log) {
       auto& access = *static_cast<Access*>(*exchange);
       access.status = part.status;
-      access.bytes = part.length;
+      access.bytes = without_body ? 0 : part.length;
     }
     const bool closing = draining_.load(std::memory_order_relaxed);
     const auto status = static_cast<unsigned>(part.status);

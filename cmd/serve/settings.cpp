@@ -78,8 +78,11 @@ Result<Settings> read_settings(const std::function<const char*(const std::string
   s.grace = Millis{read.number("GRACE", static_cast<unsigned>(s.grace.n), 0, 86'400'000)};
 
   const std::string user = read.text("BASIC_AUTH_USERNAME"), password = read.text("BASIC_AUTH_PASSWORD");
-  const bool asked = read.flag("BASIC_AUTH");
-  if (user.empty() != password.empty() || (asked && user.empty())) {
+  // PM2 sets all three, and the first to false, where nobody is asked.
+  const bool told = !read.text("BASIC_AUTH").empty(), asked = read.flag("BASIC_AUTH");
+  if (told && !asked) {
+    s.credentials.clear();
+  } else if (user.empty() != password.empty() || (asked && user.empty())) {
     read.refuse("BASIC_AUTH",
                 user.empty() ? (password.empty() ? "neither name nor password" : "a password without a name")
                              : "a name without a password",

@@ -102,9 +102,15 @@ std::string help_text(std::string_view program) {
 }
 
 std::string command_help(std::string_view program, const Command& c) {
-  return "usage: " + std::string(program) + " " + std::string(c.name) + (c.operands.empty() ? "" : " ") +
-         std::string(c.operands) + " [options]\n\n" + std::string(c.help) +
-         (c.aliases.empty() ? "" : "\nOther names: " + std::string(c.aliases)) + "\n";
+  std::string out = "usage: " + std::string(program) + " " + std::string(c.name) +
+                    (c.operands.empty() ? "" : " ") + std::string(c.operands) + " [options]\n\n" +
+                    std::string(c.help) +
+                    (c.aliases.empty() ? "" : "\nOther names: " + std::string(c.aliases)) + "\n";
+  for (const CommandFlag& f : c.flags) {
+    const std::string left = std::string(f.names) + (f.value.empty() ? "" : " ") + std::string(f.value);
+    out += "  " + render::pad(left, 44) + " " + std::string(f.help) + "\n";
+  }
+  return out;
 }
 
 int run_command(Session& s) {

@@ -75,7 +75,11 @@ int serve(Session& s) {
   const std::string path = chosen(s, port_alone ? 1 : 0, "", "PM2_SERVE_PATH", ".");
   const config::Loaded loaded =
       config::from_script(std::string(config::kStaticServer), spec_of(s, path, port), s.context());
-  if (!start_loaded(s, loaded)) return kFailed;
+  if (!start_loaded(s, loaded)) {
+    // PM2 knows one reason; others it meets in the server.
+    if (s.pm2 && !loaded.failed) s.complain("Error while trying to serve : Script already launched");
+    return kFailed;
+  }
   const std::string* folder =
       loaded.apps.empty() ? nullptr : find_variable(loaded.apps[0].env, "PM2_SERVE_PATH");
   if (folder != nullptr) {

@@ -15,6 +15,8 @@ namespace {
 
 constexpr std::string_view kDefaultPort = "8080";
 constexpr std::string_view kDefaultHost = "0.0.0.0";
+// What PM2's own lists say; it goes with PM2.
+constexpr std::string_view kServerOfPm2 = "/pm2/lib/API/Serve.js";
 // The server finishes what it has by itself when it is told to end: it is told soon, and has time then.
 constexpr Millis kDrain{500};
 constexpr Millis kKill{10'000};
@@ -30,7 +32,7 @@ constexpr Key kKeys[] = {{"port", "PORT", true},
                          {"path", "PATH", true},
                          {"spa", "SPA", true},
                          {"ftp", "FTP", true},
-                         {"directory", "FTP", true},
+                         {"directory", "DIRECTORY", true},
                          {"homepage", "HOMEPAGE", true},
                          {"monitor", "MONITOR", true},
                          {"cors", "CORS", false},
@@ -64,14 +66,16 @@ Value as_text(const Value& value) {
 Map app_of(const Map& entry) {
   Map app, env;
   for (const auto& [name, value] : entry) {
+    if (value.is_null()) continue;
     const auto* const key =
         std::find_if(std::begin(kKeys), std::end(kKeys), [&n = name](const Key& k) { return k.key == n; });
     if (key != std::end(kKeys)) {
       env.set(variable(*key), as_text(value));
     } else if (name == "basic_auth" && value.is<Map>()) {
       env.set("PM2_SERVE_BASIC_AUTH", "true");
-      env.set("PM2_SERVE_BASIC_AUTH_USERNAME", as_text(value.at("username")));
-      env.set("PM2_SERVE_BASIC_AUTH_PASSWORD", as_text(value.at("password")));
+      for (const auto& [from, to] : {std::pair("username", "PM2_SERVE_BASIC_AUTH_USERNAME"),
+                                     {"password", "PM2_SERVE_BASIC_AUTH_PASSWORD"}})
+        if (!value.at(from).is_null()) env.set(to, as_text(value.at(from)));
     } else if (name != "env") {
       app.set(name, value);
     }
@@ -149,7 +153,9 @@ tl::expected<void, Problem> check_flags(const Settings& settings) {
   }
   const bool user = !settings.get("BASIC_AUTH_USERNAME").empty();
   const bool password = !settings.get("BASIC_AUTH_PASSWORD").empty();
-  const bool asked = settings.get("BASIC_AUTH", "false") != "false" && settings.get("BASIC_AUTH") != "0";
+  const std::string told = settings.get("BASIC_AUTH");
+  const bool asked = told == "true" || told == "1";
+  if (!told.empty() && !asked) return {};
   if (user != password || (asked && !user)) {
     return refuse(std::string("basic auth: found ") +
                   (user       ? "a name without a password"
@@ -186,9 +192,12 @@ Result<void> add_static_apps(Document& document) {
 }
 
 void name_static_server(AppSpec& spec, const Context& context) {
-  if (spec.script != "serve" || !spec.args.empty()) return;
+  const bool pm2s = spec.script.ends_with(kServerOfPm2);
+  if ((spec.script != "serve" && !pm2s) || !spec.args.empty()) return;
   const std::string cwd = absolute_path(spec.cwd, context.cwd, context.user_home);
-  if (context.pm2 || !exists(absolute_path("serve", cwd, context.user_home))) spec.script = kStaticServer;
+  if (!pm2s && !context.pm2 && exists(absolute_path("serve", cwd, context.user_home))) return;
+  if (spec.name.empty()) spec.name = "serve";
+  spec.script = kStaticServer;
 }
 
 tl::expected<void, Problem> become_static_server(AppSpec& spec, const Context& context) {

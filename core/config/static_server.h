@@ -11,7 +11,7 @@ namespace tend::config {
 // (instances, namespace, env …) are the app's. Error: an entry is no object.
 Result<void> add_static_apps(Document& document);
 
-// An app of a file with the script "serve" means the server, unless it has arguments or, under tend, a file
+// An app of a file with the script "serve", or PM2's own server as its lists have it, means the server, unless it has arguments or, under tend, a file
 // of that name is there: then it is some program of the user's.
 void name_static_server(AppSpec& spec, const Context& context);
 

@@ -55,6 +55,14 @@ TEST_CASE("a name and a password are asked for together") {
       refused({{"PM2_SERVE_BASIC_AUTH_USERNAME", "a:b"}, {"PM2_SERVE_BASIC_AUTH_PASSWORD", "p"}}).empty());
 }
 
+TEST_CASE("PM2's false asks nobody, whatever stands beside it") {
+  const auto s = read({{"PM2_SERVE_BASIC_AUTH", "false"},
+                       {"PM2_SERVE_BASIC_AUTH_USERNAME", "null"},
+                       {"PM2_SERVE_BASIC_AUTH_PASSWORD", "null"}});
+  REQUIRE(s);
+  CHECK(s->credentials.empty());
+}
+
 TEST_CASE("a wrong value is told with what is accepted") {
   CHECK(refused({{"PM2_SERVE_PORT", "65536"}}) == "SERVE_PORT: found 65536; accepted: 1..65535");
   CHECK_FALSE(refused({{"PM2_SERVE_PORT", "0"}}).empty());
