@@ -22,10 +22,10 @@ const run = (name) => async (client, ...args) => {
   return { success: true, output: done.stdout };
 };
 
+// PM2 answers with all apps, whichever it emptied the files of.
 async function flush(client, what) {
-  const some = what !== undefined && what !== null && what !== '';
-  await client.command(['flush', ...(some ? [String(what)] : [])]);
-  const { apps } = await client.ask('list', { detail: 'full', ...(some ? { targets: [String(what)] } : {}) });
+  await client.command(['flush', ...(what === undefined || what === null || what === '' ? [] : [what])]);
+  const { apps } = await client.ask('list', { detail: 'full' });
   return records(apps);
 }
 

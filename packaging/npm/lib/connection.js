@@ -14,7 +14,8 @@ const kProtocol = 1;
 const kConnectMs = 5000;
 const kRetryMs = 20; // a full backlog
 const kMostQueued = 64 << 20; // what the daemon itself lets wait before it gives a peer up
-const kCreditBatch = 128; // half of what a stream may send before it needs more
+const kCreditBatch = 128;
+const kAhead = 65536; // items a stream may be ahead of its reader: what is beyond is dropped by the daemon (its `n` tells)
 const kLongestSocketPath = 107;
 
 // The socket's path, or one through the open folder where it is longer than an address holds.
@@ -138,22 +139,20 @@ class Connection extends EventEmitter {
   // item(value) for each; more are sent as fast as credit(n) tells that they were taken. {done, credit, cancel}.
   open(method, params, item, holds = true) {
     let number = 0;
-    let owed = 0;
+    let owed = kAhead;
     const done = new Promise((resolve, reject) => {
       number = this.begin(method, params, { method, resolve, reject, item, holds });
     });
-    return {
-      done,
-      credit: (n = 1) => {
-        owed += n;
-        if (owed < kCreditBatch || !this.streams.has(number)) return;
-        const payload = Buffer.alloc(4);
-        payload.writeUInt32LE(owed);
-        owed = 0;
-        this.write(kind.credit, number, payload);
-      },
-      cancel: () => this.cancel(number),
+    const credit = (n = 1) => {
+      owed += n;
+      if (owed < kCreditBatch || !this.streams.has(number)) return;
+      const payload = Buffer.alloc(4);
+      payload.writeUInt32LE(owed);
+      owed = 0;
+      this.write(kind.credit, number, payload);
     };
+    credit(0);
+    return { done, credit, cancel: () => this.cancel(number) };
   }
 
   cancel(number) {

@@ -28,7 +28,7 @@ function check(client, reply) {
   if (bad.length === 0) return;
   const first = bad[0];
   if (first.code === 'already_launched') {
-    throw new TendError('Script already launched, add -f option to force re-execution', first.code, reply.results);
+    throw new TendError(client.pm2 ? 'Script already launched' : `${first.name} (${first.id}) runs already`, first.code, reply.results);
   }
   throw new TendError(client.pm2 ? first.error || first.code : `${first.name} (${first.id}): ${first.error || first.code}`, first.code, reply.results);
 }

@@ -96,7 +96,7 @@ async function resurrect(client) {
 async function connect(client, noDaemon) {
   const started = await client.attachProcess(noDaemon === true);
   if (!client.pm2) return { home: client.home, socket: client.socketPath(), started };
-  return { new_pm2_instance: started, rpc_socket_file: client.socketPath(), pub_socket_file: client.socketPath(), pm2_home: client.home };
+  return { new_pm2_instance: started, daemon_mode: client.withCaller ? false : undefined, rpc_socket_file: client.socketPath(), pub_socket_file: client.socketPath(), pm2_home: client.home };
 }
 
 async function destroy(client) {
