@@ -89,7 +89,7 @@ class Bus {
   async subscribe() {
     const connection = await this.client.connection();
     if (this.closed) return;
-    const stream = connection.open('subscribe', {}, (item) => this.take(item, stream), this.client.kept);
+    const stream = connection.open('subscribe', {}, (item) => this.take(item, stream));
     this.stream = stream;
     stream.done.then(() => this.ended(null), (error) => this.ended(error));
   }
