@@ -82,20 +82,26 @@ class Bus {
   }
 
   async open() {
+    await this.client.connection();
     await this.subscribe();
     await this.refresh();
   }
 
   async subscribe() {
-    const connection = await this.client.connection();
+    const connection = await this.client.connection(false);
     if (this.closed) return;
     const stream = connection.open('subscribe', {}, (item) => this.take(item, stream));
     this.stream = stream;
     stream.done.then(() => this.ended(null), (error) => this.ended(error));
   }
 
+  // Who only listens starts no daemon: it would come back while somebody ends it.
+  ask(params) {
+    return this.client.ask('list', params, 0, false);
+  }
+
   async refresh() {
-    const { apps } = await this.client.ask('list', { detail: 'full' });
+    const { apps } = await this.ask({ detail: 'full' });
     for (const row of apps) this.seen(row);
   }
 
@@ -137,8 +143,8 @@ class Bus {
       return;
     }
     if (['stopping', 'reloading', 'replaced', 'waiting restart', 'reset'].includes(item.event)) return;
-    const whole = await this.whole(item.id);
-    if (item.event === 'stop' && whole === null) return; // of a deletion, which is told
+    const now = await this.whole(item.id);
+    if (item.event === 'stop' && now === null) return; // of a deletion, which is told
     this.tellProcess(item.event, item, !['online', 'exit', 'restart overlimit'].includes(item.event));
     if (item.event === 'delete') {
       this.records.delete(item.id);
@@ -162,14 +168,14 @@ class Bus {
     return whole ? whole.pm2_env.namespace : 'default';
   }
 
-  // The record as it is now; null when there is none any more, then the last one is kept for what is still to be told.
+  // The record as it is now; null when there is none any more: then the last one is kept for what is still to be told.
   async whole(id) {
     try {
-      const { apps } = await this.client.ask('list', { detail: 'full', targets: [String(id)] });
+      const { apps } = await this.ask({ detail: 'full', targets: [String(id)] });
       const row = apps.find((r) => r.id === id);
       return row ? this.seen(row) : null;
     } catch {
-      return null; // the daemon is gone: the last known one
+      return undefined; // the daemon is gone: nothing is known, what was is still told
     }
   }
 
@@ -181,7 +187,6 @@ class Bus {
     await this.queue;
     for (const end = Date.now() + kGivenUpMs; !this.closed && Date.now() < end; ) {
       try {
-        await this.client.connection(false);
         await this.subscribe();
         return this.sock.emit('reconnect');
       } catch (problem) {

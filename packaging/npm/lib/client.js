@@ -11,6 +11,7 @@ const { TendError } = require('./error');
 const kPatienceMs = 30000;
 const kUpMs = 5000;
 const kEndMs = 10000;
+const kToldMs = 1000;
 const kLookAgainMs = 20;
 
 // What tells a process that it is managed: an app that starts others must not pass it on.
@@ -126,10 +127,10 @@ class Client {
   }
 
   // How long stopping or replacing these may take.
-  async patience(targets, reload = false) {
+  async patience(targets, reload = false, start = true) {
     const params = { detail: 'brief' };
     if (targets && !targets.includes('all')) params.targets = targets;
-    const { apps } = await this.ask('list', params);
+    const { apps } = await this.ask('list', params, 0, start);
     const longest = apps.reduce((most, row) => Math.max(most, row.patience || 0), 0);
     return reload ? Math.max(longest, apps.reduce((sum, row) => sum + (row.reload_patience || 0), 0)) : longest;
   }
@@ -139,19 +140,36 @@ class Client {
     const connection = await this.connection();
     connection.keep(true);
     if ((withCaller || this.withCaller) && this.started && !this.atExit) {
-      this.atExit = () => program.runNow(['kill'], this.how());
-      process.once('exit', this.atExit);
+      this.endWithProcess();
     }
     return this.started;
+  }
+
+  // Also when a signal ends it for which it has no handler of its own.
+  endWithProcess() {
+    const kill = () => program.runNow(['kill'], this.how());
+    const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'].map((signal) => [signal, () => {
+      if (process.listenerCount(signal) > 1) return;
+      stop();
+      kill();
+      process.kill(process.pid, signal);
+    }]);
+    const stop = () => {
+      process.removeListener('exit', kill);
+      for (const [signal, handler] of signals) process.removeListener(signal, handler);
+      this.atExit = null;
+    };
+    process.once('exit', kill);
+    for (const [signal, handler] of signals) process.on(signal, handler);
+    this.atExit = stop;
   }
 
   async detachProcess() {
     this.kept = false;
     for (const bus of [...this.buses]) bus.close();
     if (this.atExit) {
-      process.removeListener('exit', this.atExit);
-      this.atExit = null;
-      if (this.open) await this.end().catch(() => {});
+      this.atExit();
+      await this.end().catch(() => {});
     }
     const open = this.open;
     this.open = null;
@@ -167,7 +185,7 @@ class Client {
       if (nobodyListens(error)) return 0;
       throw error;
     }
-    const extra = await this.patience(['all']);
+    const extra = await this.patience(['all'], false, false);
     const { count } = await connection.call('kill', { cause: this.cause() }, kPatienceMs + extra);
     connection.keep(false);
     for (const end = Date.now() + kEndMs; Date.now() < end; ) {
@@ -179,9 +197,12 @@ class Client {
       }
       await new Promise((wake) => setTimeout(wake, kLookAgainMs));
     }
-    if (this.atExit) process.removeListener('exit', this.atExit);
-    this.atExit = null;
-    await Promise.all([...this.buses].map((bus) => bus.over)); // pm2:kill precedes the answer
+    if (this.atExit) this.atExit();
+    // pm2:kill precedes the answer; a daemon that somebody started meanwhile has the bus, which then goes on.
+    const told = Promise.all([...this.buses].map((bus) => bus.over));
+    let timer;
+    await Promise.race([told, new Promise((wake) => (timer = setTimeout(wake, kToldMs)))]);
+    clearTimeout(timer);
     return count;
   }
 

@@ -5,6 +5,7 @@
 const kMaxDepth = 32; // what the daemon's reader takes (ipc/msgpack.h)
 const kMaxDecodeDepth = 64;
 const kMaxItems = 10000000;
+const kKeys = 1024; // a power of two
 
 class Writer {
   constructor() {
@@ -98,6 +99,7 @@ class Reader {
     this.bytes = bytes;
     this.at = 0;
     this.items = 0;
+    this.keys = new Array(kKeys);
   }
   take(n) {
     const from = this.at;
@@ -113,6 +115,20 @@ class Reader {
     const from = this.take(n);
     return this.bytes.toString('utf8', from, from + n);
   }
+  // Of a list of records the same few hundred come again and again: each is decoded once a place.
+  key(n) {
+    const from = this.take(n);
+    const bytes = this.bytes;
+    let hash = n;
+    for (let i = from; i < from + n; ++i) hash = (hash * 31 + bytes[i]) & (kKeys - 1);
+    const known = this.keys[hash];
+    if (known !== undefined && known.length === n) {
+      let i = 0;
+      while (i < n && known.charCodeAt(i) === bytes[from + i]) ++i;
+      if (i === n) return known;
+    }
+    return (this.keys[hash] = bytes.toString('utf8', from, from + n));
+  }
   list(n, depth) {
     this.fits(n);
     const list = new Array(n);
@@ -123,7 +139,10 @@ class Reader {
     this.fits(2 * n);
     const map = {};
     for (let i = 0; i < n; ++i) {
-      const key = this.value(depth + 1);
+      const tag = this.bytes[this.at];
+      const short = tag >= 0xa0 && tag < 0xc0;
+      if (short) ++this.at;
+      const key = short ? this.key(tag & 0x1f) : this.value(depth + 1);
       if (typeof key !== 'string') throw new Error('MessagePack: a key that is no text');
       const value = this.value(depth + 1);
       if (key === '__proto__') {
