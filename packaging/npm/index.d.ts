@@ -117,7 +117,14 @@ declare namespace tend {
     pm_id: number;
     status: Status;
     restart_time: number;
-    pm2_env: { name: string; namespace: string; pm_id: number; status: Status; restart_time: number; env: Record<string, unknown> };
+    pm2_env: {
+      name: string;
+      namespace: string;
+      pm_id: number;
+      status: Status;
+      restart_time: number;
+      env: Record<string, unknown>;
+    };
   }
 
   interface Started extends Omit<Acted, 'pm2_env'> {
@@ -232,7 +239,12 @@ declare namespace tend {
     sendSignalToProcessId(signal: string | number, id: Word, callback: Callback<ProcessDescription[]>): void;
     sendLineToStdin(id: number, line: string, separator?: string): Promise<{ pm_id: number; line: string }>;
     sendLineToStdin(id: number, line: string, callback: Callback<{ pm_id: number; line: string }>): void;
-    sendLineToStdin(id: number, line: string, separator: string, callback: Callback<{ pm_id: number; line: string }>): void;
+    sendLineToStdin(
+      id: number,
+      line: string,
+      separator: string,
+      callback: Callback<{ pm_id: number; line: string }>,
+    ): void;
     trigger(what: Word, action: string, params?: unknown): Promise<Reply[]>;
     trigger(what: Word, action: string, callback: Callback<Reply[]>): void;
     trigger(what: Word, action: string, params: unknown, callback: Callback<Reply[]>): void;

@@ -8,13 +8,14 @@ const { Tend } = require('./lib/api');
 // leads here, of which Node tells only the requiring module's search path.
 function calledPm2() {
   if (path.basename(__dirname) === 'pm2') return true;
-  const links = (name) => ((module.parent && module.parent.paths) || []).some((folder) => {
-    try {
-      return fs.realpathSync(path.join(folder, name)) === __dirname;
-    } catch {
-      return false;
-    }
-  });
+  const links = (name) =>
+    ((module.parent && module.parent.paths) || []).some((folder) => {
+      try {
+        return fs.realpathSync(path.join(folder, name)) === __dirname;
+      } catch {
+        return false;
+      }
+    });
   return links('pm2') && !links('tend');
 }
 

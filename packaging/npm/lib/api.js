@@ -38,7 +38,12 @@ class Tend {
       queue.push(item);
       wake();
     });
-    stream.done.then(() => (end = { error: null }), (error) => (end = { error })).then(() => wake());
+    stream.done
+      .then(
+        () => (end = { error: null }),
+        (error) => (end = { error }),
+      )
+      .then(() => wake());
     try {
       for (;;) {
         while (queue.length > 0) {

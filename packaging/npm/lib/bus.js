@@ -92,7 +92,10 @@ class Bus {
     if (this.closed) return;
     const stream = connection.open('subscribe', {}, (item) => this.take(item, stream));
     this.stream = stream;
-    stream.done.then(() => this.ended(null), (error) => this.ended(error));
+    stream.done.then(
+      () => this.ended(null),
+      (error) => this.ended(error),
+    );
   }
 
   // Who only listens starts no daemon: it would come back while somebody ends it.
@@ -121,9 +124,12 @@ class Bus {
 
   // One after the other, in the order in which they came: some need the record first.
   take(item, stream) {
-    this.queue = this.queue.then(() => this.tell(item)).catch((error) => this.sock.emit('warning', error)).then(() => {
-      stream.credit();
-    });
+    this.queue = this.queue
+      .then(() => this.tell(item))
+      .catch((error) => this.sock.emit('warning', error))
+      .then(() => {
+        stream.credit();
+      });
   }
 
   async tell(item) {
@@ -185,7 +191,7 @@ class Bus {
     if (this.closed || error === null) return;
     this.sock.emit('disconnect', error);
     await this.queue;
-    for (const end = Date.now() + kGivenUpMs; !this.closed && Date.now() < end; ) {
+    for (const end = Date.now() + kGivenUpMs; !this.closed && Date.now() < end;) {
       try {
         await this.subscribe();
         return this.sock.emit('reconnect');

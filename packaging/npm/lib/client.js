@@ -15,14 +15,61 @@ const kToldMs = 1000;
 const kLookAgainMs = 20;
 
 // What tells a process that it is managed: an app that starts others must not pass it on.
-const kMarks = new Set(['TEND_ID', 'NODE_CHANNEL_FD', 'NODE_UNIQUE_ID', 'NODE_CHANNEL_SERIALIZATION_MODE', 'NOTIFY_SOCKET',
-  'WATCHDOG_PID', 'WATCHDOG_USEC']);
-const kManaged = new Set(['pm_id', 'name', 'namespace', 'status', 'exec_mode', 'exec_interpreter', 'pm_exec_path', 'pm_cwd',
-  'pm_out_log_path', 'pm_err_log_path', 'pm_log_path', 'pm_pid_path', 'pm_uptime', 'created_at', 'restart_time',
-  'unstable_restarts', 'instances', 'merge_logs', 'autostart', 'autorestart', 'vizion', 'vizion_running', 'pmx', 'automation',
-  'treekill', 'username', 'windowsHide', 'kill_retry_time', 'km_link', 'instance_var', 'watch', 'unique_id', 'axm_actions',
-  'axm_monitor', 'axm_options', 'axm_dynamic', 'prev_restart_delay', 'exit_code', 'node_version', '_pm2_version', 'filter_env',
-  'NODE_APP_INSTANCE', 'PM2_USAGE', 'PM2_JSON_PROCESSING']);
+const kMarks = new Set([
+  'TEND_ID',
+  'NODE_CHANNEL_FD',
+  'NODE_UNIQUE_ID',
+  'NODE_CHANNEL_SERIALIZATION_MODE',
+  'NOTIFY_SOCKET',
+  'WATCHDOG_PID',
+  'WATCHDOG_USEC',
+]);
+const kManaged = new Set([
+  'pm_id',
+  'name',
+  'namespace',
+  'status',
+  'exec_mode',
+  'exec_interpreter',
+  'pm_exec_path',
+  'pm_cwd',
+  'pm_out_log_path',
+  'pm_err_log_path',
+  'pm_log_path',
+  'pm_pid_path',
+  'pm_uptime',
+  'created_at',
+  'restart_time',
+  'unstable_restarts',
+  'instances',
+  'merge_logs',
+  'autostart',
+  'autorestart',
+  'vizion',
+  'vizion_running',
+  'pmx',
+  'automation',
+  'treekill',
+  'username',
+  'windowsHide',
+  'kill_retry_time',
+  'km_link',
+  'instance_var',
+  'watch',
+  'unique_id',
+  'axm_actions',
+  'axm_monitor',
+  'axm_options',
+  'axm_dynamic',
+  'prev_restart_delay',
+  'exit_code',
+  'node_version',
+  '_pm2_version',
+  'filter_env',
+  'NODE_APP_INSTANCE',
+  'PM2_USAGE',
+  'PM2_JSON_PROCESSING',
+]);
 
 function callerEnv(env) {
   const managed = 'pm_id' in env;
@@ -63,7 +110,13 @@ class Client {
 
   how(more = {}) {
     const home = { [this.pm2 ? 'PM2_HOME' : 'TEND_HOME']: this.home };
-    return { pm2: this.pm2, program: this.program, cwd: this.cwd, env: { ...callerEnv(process.env), ...home }, ...more };
+    return {
+      pm2: this.pm2,
+      program: this.program,
+      cwd: this.cwd,
+      env: { ...callerEnv(process.env), ...home },
+      ...more,
+    };
   }
 
   cause() {
@@ -83,14 +136,17 @@ class Client {
     if (!this.open) {
       const opening = this.connectNow(start);
       this.open = opening;
-      opening.then((connection) => {
-        connection.once('close', () => {
+      opening.then(
+        (connection) => {
+          connection.once('close', () => {
+            if (this.open === opening) this.open = null;
+          });
+          connection.keep(this.kept);
+        },
+        () => {
           if (this.open === opening) this.open = null;
-        });
-        connection.keep(this.kept);
-      }, () => {
-        if (this.open === opening) this.open = null;
-      });
+        },
+      );
     }
     return this.open;
   }
@@ -104,7 +160,7 @@ class Client {
     }
     await this.command(['ping', '--json']);
     this.started = true;
-    for (const end = Date.now() + kUpMs; ; ) {
+    for (const end = Date.now() + kUpMs; ;) {
       try {
         return await Connection.open(this.socketPath());
       } catch (error) {
@@ -116,7 +172,8 @@ class Client {
 
   explain(error) {
     if (nobodyListens(error)) return new TendError(`no daemon runs in ${this.home}`, error.code);
-    if (error.code === 'EACCES') return new TendError(`Permission denied, check permissions on ${this.socketPath()}`, 'EACCES');
+    if (error.code === 'EACCES')
+      return new TendError(`Permission denied, check permissions on ${this.socketPath()}`, 'EACCES');
     return error;
   }
 
@@ -132,7 +189,12 @@ class Client {
     if (targets && !targets.includes('all')) params.targets = targets;
     const { apps } = await this.ask('list', params, 0, start);
     const longest = apps.reduce((most, row) => Math.max(most, row.patience || 0), 0);
-    return reload ? Math.max(longest, apps.reduce((sum, row) => sum + (row.reload_patience || 0), 0)) : longest;
+    return reload
+      ? Math.max(
+          longest,
+          apps.reduce((sum, row) => sum + (row.reload_patience || 0), 0),
+        )
+      : longest;
   }
 
   async attachProcess(withCaller) {
@@ -148,12 +210,15 @@ class Client {
   // Also when a signal ends it for which it has no handler of its own.
   endWithProcess() {
     const kill = () => program.runNow(['kill'], this.how());
-    const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'].map((signal) => [signal, () => {
-      if (process.listenerCount(signal) > 1) return;
-      stop();
-      kill();
-      process.kill(process.pid, signal);
-    }]);
+    const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'].map((signal) => [
+      signal,
+      () => {
+        if (process.listenerCount(signal) > 1) return;
+        stop();
+        kill();
+        process.kill(process.pid, signal);
+      },
+    ]);
     const stop = () => {
       process.removeListener('exit', kill);
       for (const [signal, handler] of signals) process.removeListener(signal, handler);
@@ -173,7 +238,11 @@ class Client {
     }
     const open = this.open;
     this.open = null;
-    if (open) await open.then((connection) => connection.close(), () => {});
+    if (open)
+      await open.then(
+        (connection) => connection.close(),
+        () => {},
+      );
   }
 
   // Apps and daemon; answered when the daemon is gone, so that whoever starts one next does not meet it.
@@ -188,7 +257,7 @@ class Client {
     const extra = await this.patience(['all'], false, false);
     const { count } = await connection.call('kill', { cause: this.cause() }, kPatienceMs + extra);
     connection.keep(false);
-    for (const end = Date.now() + kEndMs; Date.now() < end; ) {
+    for (const end = Date.now() + kEndMs; Date.now() < end;) {
       try {
         const probe = await Connection.open(this.socketPath());
         probe.close();

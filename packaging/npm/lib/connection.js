@@ -15,7 +15,8 @@ const kConnectMs = 5000;
 const kRetryMs = 20; // a full backlog
 const kMostQueued = 64 << 20; // what the daemon itself lets wait before it gives a peer up
 const kCreditBatch = 128;
-const kAhead = 65536; // items a stream may be ahead of its reader: what is beyond is dropped by the daemon (its `n` tells)
+// Items that a stream may be ahead of its reader: what is beyond is dropped by the daemon (a gap in `n` tells).
+const kAhead = 65536;
 const kLongestSocketPath = 107;
 
 // The socket's path, or one through the open folder where it is longer than an address holds.
@@ -107,8 +108,10 @@ class Connection extends EventEmitter {
     if (this.closed) throw this.closed;
     const payload = msgpack.encode({ method, params });
     if (payload.length > kMaxPayload) {
-      throw new TendError(`the request '${method}' is ${payload.length} bytes, more than a frame takes (${kMaxPayload})`,
-        'EMSGSIZE');
+      throw new TendError(
+        `the request '${method}' is ${payload.length} bytes, more than a frame takes (${kMaxPayload})`,
+        'EMSGSIZE',
+      );
     }
     if (this.socket.writableLength + payload.length > kMostQueued) {
       throw new TendError(`${this.daemon()} does not read: ${this.socket.writableLength} bytes wait for it`, 'EAGAIN');
@@ -175,7 +178,7 @@ class Connection extends EventEmitter {
   read(chunk) {
     this.reader.push(chunk);
     try {
-      for (let frame; !this.closed && (frame = this.reader.next()); ) this.handle(frame);
+      for (let frame; !this.closed && (frame = this.reader.next());) this.handle(frame);
     } catch (error) {
       this.fail(new TendError(`${this.daemon()} sent a bad frame: ${error.message}`, 'EPROTO'));
     }
@@ -191,8 +194,10 @@ class Connection extends EventEmitter {
       this.write(kind.pong, frame.stream, frame.payload);
     } else if (frame.kind === kind.reply) {
       const answer = msgpack.decode(frame.payload);
-      const error = answer && 'ok' in answer ? null : new TendError(
-        (answer && answer.error) || `${this.daemon()} sent an empty answer`, answer && answer.code);
+      const error =
+        answer && 'ok' in answer
+          ? null
+          : new TendError((answer && answer.error) || `${this.daemon()} sent an empty answer`, answer && answer.code);
       if (frame.stream === 0) return this.fail(error || new TendError(`${this.daemon()} answered unasked`, 'EPROTO'));
       const entry = this.finish(frame.stream);
       if (!entry) return; // given up before
@@ -211,8 +216,10 @@ class Connection extends EventEmitter {
     this.socket.destroy();
     for (const number of [...this.streams.keys()]) {
       const entry = this.finish(number);
-      entry.reject(error || new TendError(`${this.daemon()} closed the connection before it answered '${entry.method}'`,
-        'ECONNRESET'));
+      entry.reject(
+        error ||
+          new TendError(`${this.daemon()} closed the connection before it answered '${entry.method}'`, 'ECONNRESET'),
+      );
     }
     this.emit('close', this.closed);
   }

@@ -1,5 +1,6 @@
 'use strict';
-// What start, restart, stop … take besides a word: objects, lists, files. The executable resolves them, in one place for all.
+// What start, restart, stop … take besides a word: objects, lists, files. The executable resolves them, in one place
+// for all.
 
 const program = require('./program');
 const { TendError } = require('./error');
@@ -57,7 +58,11 @@ function problem(client, resolved) {
 
 // The names in it, for what needs no script to be there.
 async function names(client, what) {
-  if (!isFile(what)) return listOf(what).map((a) => (typeof a === 'object' && a !== null ? a.name : a)).filter((n) => n !== undefined).map(String);
+  if (!isFile(what))
+    return listOf(what)
+      .map((a) => (typeof a === 'object' && a !== null ? a.name : a))
+      .filter((n) => n !== undefined)
+      .map(String);
   const resolved = await resolve(client, what);
   if (resolved.apps.length === 0 && !resolved.ok) throw problem(client, resolved);
   return resolved.apps.map((a) => a.name);

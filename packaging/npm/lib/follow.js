@@ -16,7 +16,7 @@ class Follower {
     this.ended = false;
   }
 
-  // What is there already is not told. A file that was not there when its folder was first looked at is new: all of it is.
+  // What is there already is not told. A file that was not there when its folder was first looked at is told whole.
   add(file, label) {
     const known = this.files.get(file);
     if (known) {
@@ -63,12 +63,14 @@ class Follower {
       return;
     }
     entry.busy = true;
-    this.read(file, entry).catch(() => {}).then(() => {
-      entry.busy = false;
-      if (!entry.again || this.ended) return;
-      entry.again = false;
-      this.look(file, entry);
-    });
+    this.read(file, entry)
+      .catch(() => {})
+      .then(() => {
+        entry.busy = false;
+        if (!entry.again || this.ended) return;
+        entry.again = false;
+        this.look(file, entry);
+      });
   }
 
   async read(file, entry) {
@@ -114,10 +116,11 @@ class Follower {
     for (const entry of this.files.values()) {
       const fd = entry.fd;
       entry.fd = -1;
-      if (fd >= 0) setImmediate(function close() {
-        if (entry.busy) setTimeout(close, 5);
-        else fs.closeSync(fd);
-      });
+      if (fd >= 0)
+        setImmediate(function close() {
+          if (entry.busy) setTimeout(close, 5);
+          else fs.closeSync(fd);
+        });
     }
   }
 }

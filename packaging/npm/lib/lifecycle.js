@@ -28,9 +28,17 @@ function check(client, reply) {
   if (bad.length === 0) return;
   const first = bad[0];
   if (first.code === 'already_launched') {
-    throw new TendError(client.pm2 ? 'Script already launched' : `${first.name} (${first.id}) runs already`, first.code, reply.results);
+    throw new TendError(
+      client.pm2 ? 'Script already launched' : `${first.name} (${first.id}) runs already`,
+      first.code,
+      reply.results,
+    );
   }
-  throw new TendError(client.pm2 ? first.error || first.code : `${first.name} (${first.id}): ${first.error || first.code}`, first.code, reply.results);
+  throw new TendError(
+    client.pm2 ? first.error || first.code : `${first.name} (${first.id}): ${first.error || first.code}`,
+    first.code,
+    reply.results,
+  );
 }
 
 async function rows(client, ids) {
@@ -45,19 +53,42 @@ async function rows(client, ids) {
 // What PM2 gives for a new process is its own child object: the parts that programs use.
 function child(whole) {
   const { name, namespace, pm_id, status, restart_time } = whole.pm2_env;
-  return { name, namespace, pm_id, status, restart_time, pid: whole.pid, process: { pid: whole.pid }, pm2_env: whole.pm2_env, monit: whole.monit };
+  return {
+    name,
+    namespace,
+    pm_id,
+    status,
+    restart_time,
+    pid: whole.pid,
+    process: { pid: whole.pid },
+    pm2_env: whole.pm2_env,
+    monit: whole.monit,
+  };
 }
 
 async function answers(client, results) {
-  const byId = new Map((await rows(client, results.map((o) => o.id))).map((whole) => [whole.pm_id, whole]));
-  return results.filter((o) => byId.has(o.id))
+  const byId = new Map(
+    (
+      await rows(
+        client,
+        results.map((o) => o.id),
+      )
+    ).map((whole) => [whole.pm_id, whole]),
+  );
+  return results
+    .filter((o) => byId.has(o.id))
     .map((o) => (o.action === 'started' || !client.pm2 ? child(byId.get(o.id)) : brief(byId.get(o.id))));
 }
 
 function startEnv(client, fromObject) {
   const env = callerEnv(process.env);
   if (!client.pm2) return env;
-  return { ...env, PM2_HOME: client.home, PM2_PROGRAMMATIC: 'true', ...(fromObject ? { PM2_JSON_PROCESSING: 'true' } : {}) };
+  return {
+    ...env,
+    PM2_HOME: client.home,
+    PM2_PROGRAMMATIC: 'true',
+    ...(fromObject ? { PM2_JSON_PROCESSING: 'true' } : {}),
+  };
 }
 
 const takes = (spec, verb) => {
@@ -73,7 +104,11 @@ async function send(client, apps, more) {
     const part = apps.slice(begin, begin + kAppsPerRequest);
     const each = part.map((spec) => takes(spec, more.verb));
     const extra = more.verb === 'reload' ? each.reduce((a, b) => a + b, 0) : Math.max(...each);
-    const reply = await client.ask('start', { apps: part, cause: client.cause(), floor: first.floor, unique_id: first.unique_id, ...more }, extra);
+    const reply = await client.ask(
+      'start',
+      { apps: part, cause: client.cause(), floor: first.floor, unique_id: first.unique_id, ...more },
+      extra,
+    );
     if (begin === 0) first = reply;
     results.push(...reply.results);
   }
@@ -84,7 +119,12 @@ async function startDocument(client, what, options, verb) {
   const resolved = await documents.resolve(client, what, options);
   const bad = !resolved.ok || resolved.apps.length === 0;
   if (bad && (!client.pm2 || resolved.apps.length === 0)) throw documents.problem(client, resolved);
-  const common = { env: startEnv(client, true), update_env: options.updateEnv === true, verb, parallel: options.parallel || 2 };
+  const common = {
+    env: startEnv(client, true),
+    update_env: options.updateEnv === true,
+    verb,
+    parallel: options.parallel || 2,
+  };
   const again = resolved.apps.filter((a) => !a.force);
   const forced = resolved.apps.filter((a) => a.force);
   const results = await send(client, again, { ...common, from_file: true });
@@ -98,7 +138,11 @@ async function startScript(client, script, options) {
   const resolved = await documents.resolve(client, { ...options, script }, {});
   if (!resolved.ok || resolved.apps.length === 0) throw documents.problem(client, resolved);
   const results = await send(client, resolved.apps, {
-    env: startEnv(client, false), from_file: false, force: options.force === true, update_env: options.updateEnv === true, verb: 'restart',
+    env: startEnv(client, false),
+    from_file: false,
+    force: options.force === true,
+    update_env: options.updateEnv === true,
+    verb: 'restart',
   });
   check(client, { results });
   return answers(client, results);
@@ -108,7 +152,13 @@ async function act(client, verb, what, options = {}) {
   const targets = documents.isDocument(what) ? await documents.names(client, what) : [String(what)];
   const quiet = documents.isDocument(what); // what is not there is passed over
   const reloads = verb === 'reload';
-  const params = { verb, targets, cause: client.cause(), parallel: options.parallel || 2, update_env: options.updateEnv === true };
+  const params = {
+    verb,
+    targets,
+    cause: client.cause(),
+    parallel: options.parallel || 2,
+    update_env: options.updateEnv === true,
+  };
   if (params.update_env || typeof options.env === 'object') {
     params.update_env = true;
     params.env = { ...callerEnv(process.env), ...options.env };
@@ -121,7 +171,10 @@ async function act(client, verb, what, options = {}) {
   if (missing && !quiet) throw notFound(client, verb, missing);
   check(client, reply);
   if (verb !== 'delete') {
-    const after = await rows(client, reply.results.map((o) => o.id));
+    const after = await rows(
+      client,
+      reply.results.map((o) => o.id),
+    );
     return after.map((whole) => brief(whole));
   }
   const gone = new Set(reply.results.map((o) => o.id));
@@ -134,7 +187,8 @@ async function start(client, what, options = {}) {
   if (typeof what === 'number' || (typeof what === 'string' && !/[/. ]/.test(word))) {
     const { apps, missing } = await client.ask('list', { detail: 'brief', targets: [word] });
     if (missing.length === 0 && apps.length > 0) return act(client, 'restart', word, options);
-    if (isNumber(word) || word === 'all') throw notFound(client, 'restart', { word, error: `process or namespace not found: ${word}` });
+    if (isNumber(word) || word === 'all')
+      throw notFound(client, 'restart', { word, error: `process or namespace not found: ${word}` });
   }
   return startScript(client, word, options);
 }

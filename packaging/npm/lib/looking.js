@@ -30,16 +30,22 @@ function failed(reply, fallback) {
 
 async function sendDataToProcessId(client, id, packet) {
   const whole = typeof id === 'object' && id !== null ? id : { ...packet, id };
-  if (whole.id === undefined || whole.data === undefined || !whole.topic) throw new TendError('ID, DATA or TOPIC field is missing');
+  if (whole.id === undefined || whole.data === undefined || !whole.topic)
+    throw new TendError('ID, DATA or TOPIC field is missing');
   await oneProcess(client, whole.id);
-  const reply = await client.ask('message', { targets: [String(whole.id)], message: { ...whole, id: Number(whole.id) } });
+  const reply = await client.ask('message', {
+    targets: [String(whole.id)],
+    message: { ...whole, id: Number(whole.id) },
+  });
   if (!reply.ok) throw failed(reply, 'it was not sent');
   return { success: true, data: whole };
 }
 
 async function sendSignal(client, signal, word) {
   const name = String(signal);
-  const number = /^\d+$/.test(name) ? Number(name) : os.constants.signals[name] || os.constants.signals[`SIG${name.toUpperCase()}`];
+  const number = /^\d+$/.test(name)
+    ? Number(name)
+    : os.constants.signals[name] || os.constants.signals[`SIG${name.toUpperCase()}`];
   if (!number) throw new TendError(`Unknown signal: ${name}`, 'ERR_UNKNOWN_SIGNAL');
   const reply = await client.ask('signal', { signal: number, targets: [String(word)], cause: client.cause() });
   if (reply.groups.some((g) => g.error)) {
@@ -67,14 +73,22 @@ async function trigger(client, word, action, params, options = {}) {
   const reply = await connection.call('trigger', { cwd: client.cwd, ...request }, 0);
   if (!reply.asked) throw new TendError('Unknown process', 'ESRCH');
   return reply.replies.map((r) => ({
-    at: Date.now(), data: { action_name: action, return: r.return }, process: { pm_id: r.id, name: r.name, namespace: r.namespace },
+    at: Date.now(),
+    data: { action_name: action, return: r.return },
+    process: { pm_id: r.id, name: r.name, namespace: r.namespace },
   }));
 }
 
 async function msgProcess(client, options) {
   const word = options.id === undefined ? options.name : options.id;
   if (options.opts !== undefined || options.uuid !== undefined) {
-    const reply = await client.ask('trigger', { targets: [String(word)], action: options.msg, params: options.opts, uuid: options.uuid, timeout: 1 });
+    const reply = await client.ask('trigger', {
+      targets: [String(word)],
+      action: options.msg,
+      params: options.opts,
+      uuid: options.uuid,
+      timeout: 1,
+    });
     return { process_count: reply.asked, success: true };
   }
   const reply = await client.ask('message', { targets: [String(word)], message: options.msg });
@@ -96,7 +110,13 @@ async function resurrect(client) {
 async function connect(client, noDaemon) {
   const started = await client.attachProcess(noDaemon === true);
   if (!client.pm2) return { home: client.home, socket: client.socketPath(), started };
-  return { new_pm2_instance: started, daemon_mode: client.withCaller ? false : undefined, rpc_socket_file: client.socketPath(), pub_socket_file: client.socketPath(), pm2_home: client.home };
+  return {
+    new_pm2_instance: started,
+    daemon_mode: client.withCaller ? false : undefined,
+    rpc_socket_file: client.socketPath(),
+    pub_socket_file: client.socketPath(),
+    pm2_home: client.home,
+  };
 }
 
 async function destroy(client) {
@@ -117,7 +137,10 @@ async function env(client, id) {
 }
 
 async function why(client, word, last) {
-  const reply = await client.ask('why', { targets: [word === undefined ? 'all' : String(word)], ...(last ? { last } : {}) });
+  const reply = await client.ask('why', {
+    targets: [word === undefined ? 'all' : String(word)],
+    ...(last ? { last } : {}),
+  });
   if (reply.missing.length > 0) throw new TendError(`process or namespace not found: ${reply.missing[0]}`, kSearch);
   return reply.apps;
 }
@@ -139,7 +162,10 @@ module.exports = {
   jlist: async (client) => records(await rowsOf(client)),
   describe: async (client, what) => records(await rowsOf(client, what)),
   getProcessIdByName: async (client, name) => (await rowsOf(client)).filter((r) => r.name === name).map((r) => r.id),
-  getPID: async (client, name) => (await rowsOf(client)).filter((r) => name === undefined || r.name === name || String(r.id) === String(name)).map((r) => r.pid),
+  getPID: async (client, name) =>
+    (await rowsOf(client))
+      .filter((r) => name === undefined || r.name === name || String(r.id) === String(name))
+      .map((r) => r.pid),
   env,
   ping,
   getVersion: async (client) => (client.pm2 ? kVersion : (await client.connection()).daemonVersion),

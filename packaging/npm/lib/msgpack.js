@@ -168,26 +168,46 @@ class Reader {
     if (tag < 0xc0) return this.text(tag & 0x1f);
     const b = this.bytes;
     switch (tag) {
-      case 0xc0: return null;
-      case 0xc2: return false;
-      case 0xc3: return true;
-      case 0xca: return b.readFloatBE(this.take(4));
-      case 0xcb: return b.readDoubleBE(this.take(8));
-      case 0xcc: return b.readUInt8(this.take(1));
-      case 0xcd: return b.readUInt16BE(this.take(2));
-      case 0xce: return b.readUInt32BE(this.take(4));
-      case 0xcf: return this.big(b.readBigUInt64BE(this.take(8)));
-      case 0xd0: return b.readInt8(this.take(1));
-      case 0xd1: return b.readInt16BE(this.take(2));
-      case 0xd2: return b.readInt32BE(this.take(4));
-      case 0xd3: return this.big(b.readBigInt64BE(this.take(8)));
-      case 0xd9: return this.text(b.readUInt8(this.take(1)));
-      case 0xda: return this.text(b.readUInt16BE(this.take(2)));
-      case 0xdb: return this.text(b.readUInt32BE(this.take(4)));
-      case 0xdc: return this.list(b.readUInt16BE(this.take(2)), depth);
-      case 0xdd: return this.list(b.readUInt32BE(this.take(4)), depth);
-      case 0xde: return this.map(b.readUInt16BE(this.take(2)), depth);
-      case 0xdf: return this.map(b.readUInt32BE(this.take(4)), depth);
+      case 0xc0:
+        return null;
+      case 0xc2:
+        return false;
+      case 0xc3:
+        return true;
+      case 0xca:
+        return b.readFloatBE(this.take(4));
+      case 0xcb:
+        return b.readDoubleBE(this.take(8));
+      case 0xcc:
+        return b.readUInt8(this.take(1));
+      case 0xcd:
+        return b.readUInt16BE(this.take(2));
+      case 0xce:
+        return b.readUInt32BE(this.take(4));
+      case 0xcf:
+        return this.big(b.readBigUInt64BE(this.take(8)));
+      case 0xd0:
+        return b.readInt8(this.take(1));
+      case 0xd1:
+        return b.readInt16BE(this.take(2));
+      case 0xd2:
+        return b.readInt32BE(this.take(4));
+      case 0xd3:
+        return this.big(b.readBigInt64BE(this.take(8)));
+      case 0xd9:
+        return this.text(b.readUInt8(this.take(1)));
+      case 0xda:
+        return this.text(b.readUInt16BE(this.take(2)));
+      case 0xdb:
+        return this.text(b.readUInt32BE(this.take(4)));
+      case 0xdc:
+        return this.list(b.readUInt16BE(this.take(2)), depth);
+      case 0xdd:
+        return this.list(b.readUInt32BE(this.take(4)), depth);
+      case 0xde:
+        return this.map(b.readUInt16BE(this.take(2)), depth);
+      case 0xdf:
+        return this.map(b.readUInt32BE(this.take(4)), depth);
     }
     throw new Error(`MessagePack: a type that is never sent (0x${tag.toString(16)})`);
   }

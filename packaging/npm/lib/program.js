@@ -28,7 +28,11 @@ function find(env = process.env) {
 }
 
 // Its name tells it whose words and whose home to use.
-const options = (how) => ({ argv0: how.pm2 ? 'pm2' : 'tend', cwd: how.cwd, env: { ...how.env, NO_COLOR: '1', FORCE_COLOR: '' } });
+const options = (how) => ({
+  argv0: how.pm2 ? 'pm2' : 'tend',
+  cwd: how.cwd,
+  env: { ...how.env, NO_COLOR: '1', FORCE_COLOR: '' },
+});
 
 // {code, stdout, stderr}. input: what it reads from standard input.
 function run(words, how) {
@@ -66,7 +70,10 @@ function runNow(words, how) {
 // What it complained of, without prefix; else the last thing it said.
 function complaint(done, words) {
   const prefix = /^(tend: |\[PM2\]\[ERROR\] )(Error: )?/;
-  const lines = `${done.stdout}\n${done.stderr}`.split('\n').map((l) => l.trim()).filter(Boolean);
+  const lines = `${done.stdout}\n${done.stderr}`
+    .split('\n')
+    .map((l) => l.trim())
+    .filter(Boolean);
   const found = lines.find((l) => prefix.test(l)) || lines.pop() || `exit ${done.code}`;
   return `${found.replace(prefix, '')}${prefix.test(found) ? '' : ` (tend ${words.join(' ')})`}`;
 }
