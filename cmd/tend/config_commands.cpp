@@ -17,7 +17,8 @@ int check(Session& s) {
     List apps, problems;
     for (const AppSpec& spec : loaded.apps) apps.push_back(to_value(spec));
     for (const auto& problem : loaded.problems)
-      problems.push_back(Map{{"fatal", problem.fatal}, {"message", problem.message}});
+      problems.push_back(
+          Map{{"fatal", problem.fatal}, {"message", problem.message}, {"pm2", problem.pm2_text}});
     s.print(ipc::to_json(Map{
                 {"file", path}, {"ok", good}, {"apps", std::move(apps)}, {"problems", std::move(problems)}}) +
             "\n");

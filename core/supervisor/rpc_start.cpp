@@ -120,7 +120,10 @@ void start_checked(Daemon& daemon, const std::shared_ptr<StartPlan>& plan) {
     start_one(starting, std::move(plan->specs[i]), plan->identities[i]);
   }
   const bool ok = starting.refused.empty();
-  answer(supervisor, plan->call, std::move(starting.wishes), Map{{"results", std::move(starting.refused)}},
+  answer(supervisor, plan->call, std::move(starting.wishes),
+         Map{{"results", std::move(starting.refused)},
+             {"floor", starting.floor},
+             {"unique_id", starting.unique_id}},
          ok, starting.reloads);
 }
 

@@ -1,0 +1,4 @@
+import tend from './index.js';
+
+export default tend;
+export const custom = tend.custom;
