@@ -491,6 +491,12 @@ def _(t, name):
     t.assertIn("Unknown platform / init system name", done.stdout + done.stderr)
 
 
+@command("deepUpdate")
+def _(t, name):
+    t.assertRegex(t.bad(name), r"\[PM2\]\[ERROR\] deepUpdate: .+")
+    return "absent"
+
+
 # Configuration --------------------------------------------------------------------------------------------------------
 
 @command("set", "config")
@@ -565,7 +571,7 @@ def _(t, name):
     (t.tend.work / "ecosystem.json").unlink()
 
 
-@command("profile:cpu", "profile:mem", "deepUpdate", "autoinstall", "create", "module:update", "module:generate",
+@command("profile:cpu", "profile:mem", "autoinstall", "create", "module:update", "module:generate",
          "package", "publish", "module:publish", "install-otel", "uninstall-otel", "link", "unlink", "plus", "register",
          "login", "logout", "open", "monitor", "unmonitor")
 def _(t, name):
