@@ -48,6 +48,7 @@ class Executor {
   void process_ended(Instance& app, uint32_t spawn);
   // Descriptors that a predecessor had in the keeper.
   void adopt_log(Instance& app, uint32_t spawn, logs::Channel channel, UniqueFd pipe);
+  void adopt_input(Instance& app, uint32_t spawn, UniqueFd pipe);
   void adopt_channel(Instance& app, uint32_t spawn, UniqueFd socket);
   // Creates the files of an instance, before its first process.
   void prepare_logs(const Instance& app);
