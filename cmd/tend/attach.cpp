@@ -82,7 +82,8 @@ class Attached {
     auto reply = s_.ask(api::kStdin, Map{{"targets", List{id_}}, {"cwd", s_.caller.cwd}, {"text", text}},
                         Need::existing);
     if (!reply) {
-      // The supervisor was replaced; whether the line came before that nobody can tell, so it is not repeated.
+      // The supervisor was replaced; whether the line came before that nobody can tell, so it is not
+      // repeated.
       good_ = false;
       s_.complain("not sent for certain: " + printable(reply.error().message));
       s_.disconnect();

@@ -7,12 +7,12 @@
 
 namespace tend::cli {
 
-// Whole lines of `pending`, which keeps what has no end yet, each with `separator` for its newline. `at_end`: the
-// last one counts without a newline too.
+// Whole lines of `pending`, which keeps what has no end yet, each with `separator` for its newline. `at_end`:
+// the last one counts without a newline too.
 std::string take_lines(std::string& pending, std::string_view separator, bool at_end);
 
-// `target`: one process. Ends at the end of standard input, a moment after the app's last answer. The exit status:
-// kFailed when a line did not arrive.
+// `target`: one process. Ends at the end of standard input, a moment after the app's last answer. The exit
+// status: kFailed when a line did not arrive.
 int attach_to(Session& s, const std::string& target, const std::string& separator);
 
 }  // namespace tend::cli

@@ -12,9 +12,9 @@
 namespace tend::cli {
 namespace {
 
-constexpr Millis kPatience{10'000};             // for the answers to a trigger, under tend
+constexpr Millis kPatience{10'000};  // for the answers to a trigger, under tend
 constexpr Millis kForEver{int64_t{1000} * 86400 * 365};
-constexpr Millis kMargin{5000};                 // the daemon's own limit comes first
+constexpr Millis kMargin{5000};  // the daemon's own limit comes first
 
 // What stands behind a bare "--" may begin with a dash.
 std::vector<std::string> operands(const Session& s) {
@@ -58,9 +58,9 @@ int send(Session& s) {
       return kFailed;
     }
   }
-  auto reply = s.ask(api::kStdin,
-                     Map{{"targets", List{words[0]}}, {"cwd", s.caller.cwd}, {"text", words[1] + "\n"}},
-                     Need::existing);
+  auto reply =
+      s.ask(api::kStdin, Map{{"targets", List{words[0]}}, {"cwd", s.caller.cwd}, {"text", words[1] + "\n"}},
+            Need::existing);
   if (!reply) return s.fail(reply.error());
   if (!s.pm2) return show_outcomes(s, *reply) ? kDone : kFailed;
   bool good = true;
@@ -108,7 +108,7 @@ Result<Value> ask_action(Session& s, const std::string& target, const std::strin
   // PM2 waits as long as it takes.
   const Millis limit = s.args.timeout ? *s.args.timeout : s.pm2 ? Millis{} : kPatience;
   const bool shown = !s.args.json && action.rfind("internal:", 0) != 0;
-  Map request{{"targets", List{target}}, {"cwd", s.caller.cwd},  {"action", action},
+  Map request{{"targets", List{target}}, {"cwd", s.caller.cwd},         {"action", action},
               {"timeout", limit.n},      {"params", std::move(params)}, {"stream", shown}};
   return s.ask_long(api::kTrigger, std::move(request), s.pm2 ? Need::started : Need::existing,
                     limit.n > 0 ? limit + kMargin : kForEver, [&](const Value& item) {
@@ -135,9 +135,9 @@ void explain(Session& s, const std::string& target, const std::string& action, c
       if (!g.at("error").is_null()) s.complain(printable(g.at("error").text()));
     for (const Value& r : reply.at("refused").list())
       if (none || r.at("code").text() == "deaf")
-        s.complain(who(r) + " " + (r.at("code").text() == "no_action"
-                                       ? "has no action " + printable(action)
-                                       : printable(r.at("error").text())));
+        s.complain(who(r) + " " +
+                   (r.at("code").text() == "no_action" ? "has no action " + printable(action)
+                                                       : printable(r.at("error").text())));
   }
   for (const Value& r : reply.at("silent").list()) s.complain(who(r) + " " + printable(r.at("error").text()));
 }
@@ -158,9 +158,8 @@ int trigger(Session& s) {
   explain(s, words[0], words[1], *reply);
   if (reply->at("ok").boolean()) return kDone;
   const List& silent = reply->at("silent").list();
-  const bool late = std::any_of(silent.begin(), silent.end(), [](const Value& v) {
-    return v.at("error").text() == "did not answer";
-  });
+  const bool late = std::any_of(silent.begin(), silent.end(),
+                                [](const Value& v) { return v.at("error").text() == "did not answer"; });
   return s.exit_of(late ? kUnavailable : kFailed);
 }
 
@@ -177,9 +176,8 @@ int inspect(Session& s) {
     if (s.pm2)
       s.say("Unable to activate inspect mode on " + printable(name) + " !!!\n");
     else
-      s.complain("inspect: " + printable(name) +
-                 " opens no inspector by itself; tend signal SIGUSR1 " + printable(name) +
-                 " opens that of a Node program");
+      s.complain("inspect: " + printable(name) + " opens no inspector by itself; tend signal SIGUSR1 " +
+                 printable(name) + " opens that of a Node program");
     return s.pm2 ? kDone : kFailed;
   }
   const Value& said = replies[0].at("return");

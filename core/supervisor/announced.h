@@ -1,6 +1,6 @@
 // What a process tells its manager of itself in PM2's words: actions that may be triggered, metrics, settings
-// ({type: "axm:action" | "axm:monitor" | "axm:option:configuration", data}) and its Node's version. An app may say
-// as much as it likes: what is above the limits is refused.
+// ({type: "axm:action" | "axm:monitor" | "axm:option:configuration", data}) and its Node's version. An app
+// may say as much as it likes: what is above the limits is refused.
 #pragma once
 
 #include <cstddef>
@@ -35,9 +35,9 @@ class Announced {
  public:
   // What hearing a message did. `refused`: a part of it, or all, is above the limits.
   struct Heard {
-    bool kept = false;     // it was one of these messages: nobody else needs it
-    bool values = false;   // metrics that were known have other values
-    bool more = false;     // something is there that was not, or other than before
+    bool kept = false;    // it was one of these messages: nobody else needs it
+    bool values = false;  // metrics that were known have other values
+    bool more = false;    // something is there that was not, or other than before
     bool refused = false;
   };
   Heard hear(const Value& message);

@@ -22,11 +22,9 @@ constexpr off_t kMaxKept = 4 << 20;
 
 Announcements::Announcements(loop::Loop& loop, const Clock& clock, Log& log, keeper::Client& keeper,
                              Find find)
-    : clock_(clock),
-      log_(log),
-      keeper_(keeper),
-      find_(std::move(find)),
-      timer_(loop, [this] { keep_due(); }) {}
+    : clock_(clock), log_(log), keeper_(keeper), find_(std::move(find)), timer_(loop, [this] {
+        keep_due();
+      }) {}
 
 bool Announcements::take(Instance& app, uint32_t spawn, const Value& message) {
   const std::string& type = message.at("type").text();
@@ -79,9 +77,10 @@ void Announcements::keep(const Key& key) {
   if (side == nullptr || !side->announced) return;
   const std::vector<std::uint8_t> bytes = ipc::to_msgpack(side->announced->to_value());
   const UniqueFd fd(::memfd_create("tend-announced", MFD_CLOEXEC));
-  const bool whole = fd && ::write(fd.get(), bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size());
-  const Status held = whole ? keeper_.hold(keep_name("said", key.first, key.second), fd.get())
-                            : Status(fail_errno("memfd"));
+  const bool whole =
+      fd && ::write(fd.get(), bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size());
+  const Status held =
+      whole ? keeper_.hold(keep_name("said", key.first, key.second), fd.get()) : Status(fail_errno("memfd"));
   if (!held) log_.warn("what an app announced is not kept: " + held.error().message);
 }
 

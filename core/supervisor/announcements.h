@@ -1,7 +1,7 @@
-// Hears what processes announce (announced.h) and keeps it where it outlives this process: in a memfd that the
-// keeper holds as "said/<id>.<spawn>". Not in the journal: metrics change every second, and all of it ends with
-// the process. What was new is there within 100 ms, a value that changed within 10 s: who sends values sends them
-// again.
+// Hears what processes announce (announced.h) and keeps it where it outlives this process: in a memfd that
+// the keeper holds as "said/<id>.<spawn>". Not in the journal: metrics change every second, and all of it
+// ends with the process. What was new is there within 100 ms, a value that changed within 10 s: who sends
+// values sends them again.
 #pragma once
 
 #include <functional>

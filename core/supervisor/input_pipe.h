@@ -1,5 +1,5 @@
-// The standard input of one process: a pipe of which the keeper holds this end too, so that it neither ends nor
-// loses what is in it while a supervisor is replaced. The app sees no end of file.
+// The standard input of one process: a pipe of which the keeper holds this end too, so that it neither ends
+// nor loses what is in it while a supervisor is replaced. The app sees no end of file.
 #pragma once
 
 #include <deque>
@@ -23,10 +23,10 @@ class InputPipe {
   InputPipe(const InputPipe&) = delete;
   InputPipe& operator=(const InputPipe&) = delete;
 
-  // `done` when all of it is in the pipe, whole and after what was written before. Error: the app has closed its
-  // end, or does not read: nothing moved for 5 s, or 1 MiB waits already. Then none of it arrives, but for a text
-  // whose begin is in the pipe: its rest follows when the app reads on. Texts up to PIPE_BUF (4096 bytes) are never
-  // torn, not by a kill either.
+  // `done` when all of it is in the pipe, whole and after what was written before. Error: the app has closed
+  // its end, or does not read: nothing moved for 5 s, or 1 MiB waits already. Then none of it arrives, but
+  // for a text whose begin is in the pipe: its rest follows when the app reads on. Texts up to PIPE_BUF (4096
+  // bytes) are never torn, not by a kill either.
   void write(std::string text, Done done);
 
  private:

@@ -87,11 +87,11 @@ Asking ask_all(Supervisor& supervisor, const Value& params, const List& groups) 
       const Announced* known = app.main.announced.get();
       const bool has = lives && known != nullptr && known->has_action(out.waiting.action);
       const bool scoped = has && known->is_scoped(out.waiting.action);
-      const bool said = has && supervisor.workers().say(
-                                   app, app.state.spawn,
-                                   trigger_message(out.waiting.action, group.at("word").text(),
-                                                   params.at("params"), scoped ? own_uuid : out.waiting.uuid,
-                                                   scoped));
+      const bool said =
+          has && supervisor.workers().say(
+                     app, app.state.spawn,
+                     trigger_message(out.waiting.action, group.at("word").text(), params.at("params"),
+                                     scoped ? own_uuid : out.waiting.uuid, scoped));
       if (said) {
         out.waiting.asked.push_back({id, app.state.spawn, app.spec->name, app.spec->name_space, scoped});
         continue;

@@ -1,4 +1,5 @@
-// Actions that apps were asked for (compat: "axm:reply" and "axm:scoped_action:…" messages answer them), and who waits for the answers.
+// Actions that apps were asked for (compat: "axm:reply" and "axm:scoped_action:…" messages answer them), and
+// who waits for the answers.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +28,7 @@ class Triggers {
     std::string action;
     std::string uuid;
     std::vector<Asked> asked;
-    std::function<void(Value item)> said;                   // each answer and each part, as it comes
+    std::function<void(Value item)> said;                     // each answer and each part, as it comes
     std::function<void(List replies, List silent)> answered;  // once
   };
   explicit Triggers(loop::Loop& loop) : loop_(loop) {}
