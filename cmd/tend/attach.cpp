@@ -79,15 +79,14 @@ class Attached {
   }
 
   bool tell(const std::string& text) {
+    s_.disconnect();  // the supervisor may have been replaced since the last line
     auto reply = s_.ask(api::kStdin, Map{{"targets", List{id_}}, {"cwd", s_.caller.cwd}, {"text", text}},
                         Need::existing);
     if (!reply) {
-      // The supervisor was replaced; whether the line came before that nobody can tell, so it is not
-      // repeated.
+      // It may have arrived before the daemon was lost, so it is not repeated.
       good_ = false;
-      s_.complain("not sent for certain: " + printable(reply.error().message));
-      s_.disconnect();
-      return true;
+      s_.complain("not certain to have arrived: " + printable(reply.error().message));
+      return !Session::no_daemon(reply.error());
     }
     for (const Value& g : reply->at("groups").list()) {
       if (g.at("error").is_null()) continue;

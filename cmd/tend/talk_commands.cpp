@@ -62,7 +62,7 @@ int send(Session& s) {
       s.ask(api::kStdin, Map{{"targets", List{words[0]}}, {"cwd", s.caller.cwd}, {"text", words[1] + "\n"}},
             Need::existing);
   if (!reply) return s.fail(reply.error());
-  if (!s.pm2) return show_outcomes(s, *reply) ? kDone : kFailed;
+  if (!s.pm2) return show_groups(s, "send", *reply) ? kDone : kFailed;
   bool good = true;
   for (const Value& o : reply->at("results").list()) {
     if (o.at("ok").boolean()) continue;
@@ -142,17 +142,10 @@ void explain(Session& s, const std::string& target, const std::string& action, c
   for (const Value& r : reply.at("silent").list()) s.complain(who(r) + " " + printable(r.at("error").text()));
 }
 
-// JSON as it is meant, anything else as a string; as pm2 always a string, which is what its apps get.
-Value params_of(const Session& s, const std::vector<std::string>& words) {
-  if (words.size() < 3) return {};
-  const auto parsed = s.pm2 ? Result<Value>(fail("")) : ipc::from_json(words[2]);
-  return parsed ? *parsed : Value(words[2]);
-}
-
 int trigger(Session& s) {
   const std::vector<std::string> words = operands(s);
   if (words.size() < 2) return missing(s, "trigger", "action_name", "<app> <action> [parameter]");
-  auto reply = ask_action(s, words[0], words[1], params_of(s, words));
+  auto reply = ask_action(s, words[0], words[1], words.size() > 2 ? Value(words[2]) : Value());
   if (!reply) return s.fail(reply.error());
   if (s.args.json) s.print(ipc::to_json(*reply) + "\n");
   explain(s, words[0], words[1], *reply);

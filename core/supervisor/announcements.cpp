@@ -4,8 +4,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <span>
 #include <vector>
 
 #include "core/supervisor/executor.h"
@@ -14,7 +12,8 @@
 namespace tend::supervisor {
 namespace {
 
-constexpr Millis kNew{100};
+constexpr int kTimesPerSecond = 64;
+constexpr Millis kFlood{100};
 constexpr Millis kOtherValue{10'000};
 constexpr off_t kMaxKept = 4 << 20;
 
@@ -41,33 +40,48 @@ bool Announcements::take(Instance& app, uint32_t spawn, const Value& message) {
     log_.warn("App [" + app.spec->name + ":" + std::to_string(app.id) +
               "] announces too much: of its actions, metrics and options some are not kept");
   }
-  if (heard.more || heard.values) keep_soon({app.id, spawn}, heard.more ? kNew : kOtherValue);
+  if (heard.more)
+    keep_new({app.id, spawn});
+  else if (heard.values)
+    keep_soon({app.id, spawn}, kOtherValue);
   return true;
 }
 
+void Announcements::keep_new(const Key& key) {
+  Keeping& k = keeping_[key];
+  const Millis now = clock_.now();
+  if (k.second.n < 0 || now - k.second >= Millis{1000}) {
+    k.second = now;
+    k.times = 0;
+  }
+  if (++k.times > kTimesPerSecond) return keep_soon(key, kFlood);
+  k.due = Millis{-1};
+  keep(key);
+}
+
 void Announcements::keep_soon(const Key& key, Millis delay) {
+  Keeping& k = keeping_[key];
   const Millis at = clock_.now() + delay;
-  const auto [known, added] = due_.emplace(key, at);
-  if (!added && known->second <= at) return;
-  known->second = at;
-  const auto first = std::min_element(due_.begin(), due_.end(),
-                                      [](const auto& a, const auto& b) { return a.second < b.second; });
-  if (first == known) timer_.start(delay);
+  if (k.due.n >= 0 && k.due <= at) return;
+  k.due = at;
+  if (wakes_.n >= 0 && wakes_ <= at) return;
+  wakes_ = at;
+  timer_.start(delay);
 }
 
 void Announcements::keep_due() {
   const Millis now = clock_.now();
-  Millis next{-1};
-  for (auto it = due_.begin(); it != due_.end();) {
-    if (it->second <= now) {
-      keep(it->first);
-      it = due_.erase(it);
-      continue;
+  wakes_ = Millis{-1};
+  for (auto& [key, k] : keeping_) {
+    if (k.due.n < 0) continue;
+    if (k.due <= now) {
+      k.due = Millis{-1};
+      keep(key);
+    } else if (wakes_.n < 0 || k.due < wakes_) {
+      wakes_ = k.due;
     }
-    if (next.n < 0 || it->second < next) next = it->second;
-    ++it;
   }
-  if (next.n >= 0) timer_.start(next - now);
+  if (wakes_.n >= 0) timer_.start(wakes_ - now);
 }
 
 // A new one each time: a kill of this process leaves the old one or the new one whole.
@@ -94,6 +108,6 @@ void Announcements::give_back(Instance& app, uint32_t spawn, UniqueFd kept) {
     side->announced = std::make_unique<Announced>(Announced::from_value(*value));
 }
 
-void Announcements::ended(uint32_t id, uint32_t spawn) { due_.erase({id, spawn}); }
+void Announcements::ended(uint32_t id, uint32_t spawn) { keeping_.erase({id, spawn}); }
 
 }  // namespace tend::supervisor

@@ -1,7 +1,7 @@
 // Hears what processes announce (announced.h) and keeps it where it outlives this process: in a memfd that
 // the keeper holds as "said/<id>.<spawn>". Not in the journal: metrics change every second, and all of it
-// ends with the process. What was new is there within 100 ms, a value that changed within 10 s: who sends
-// values sends them again.
+// ends with the process. What is new is there before the app's line is consumed (64 times a second, then
+// within 100 ms); a value that changed within 10 s: who sends values sends them again.
 #pragma once
 
 #include <functional>
@@ -30,6 +30,12 @@ class Announcements {
 
  private:
   using Key = std::pair<uint32_t, uint32_t>;
+  struct Keeping {
+    Millis due{-1};     // monotonic; -1: nothing is to be kept
+    Millis second{-1};  // when the present second began, and how often it was kept in it
+    int times = 0;
+  };
+  void keep_new(const Key& key);
   void keep_soon(const Key& key, Millis delay);
   void keep_due();
   void keep(const Key& key);
@@ -37,7 +43,8 @@ class Announcements {
   Log& log_;
   keeper::Client& keeper_;
   Find find_;
-  std::map<Key, Millis> due_;  // monotonic
+  std::map<Key, Keeping> keeping_;
+  Millis wakes_{-1};  // when the timer fires
   loop::Timer timer_;
 };
 

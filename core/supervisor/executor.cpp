@@ -149,7 +149,7 @@ Status Executor::hand_over(Instance& app, const PlanInput& in, keeper::SpawnRequ
   auto err = make_pipe();
   if (!input || !out || !err) return fail("too many open descriptors: raise the limit (ulimit -n)");
   Ends channel, heartbeat;
-  if (speaks_node_channel(*app.spec)) {
+  if (has_node_channel(*app.spec)) {
     auto made = make_ends();
     if (!made) return tl::unexpected(made.error());
     channel = std::move(*made);

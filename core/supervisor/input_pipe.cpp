@@ -10,12 +10,12 @@ namespace tend::supervisor {
 namespace {
 
 constexpr std::size_t kMaxWaiting = 1u << 20;
-constexpr Millis kPatience{5000};
 constexpr std::string_view kDeaf = "does not read its standard input";
 
 }  // namespace
 
-InputPipe::InputPipe(loop::Loop& loop, UniqueFd fd) : loop_(loop), fd_(std::move(fd)) {
+InputPipe::InputPipe(loop::Loop& loop, UniqueFd fd, Millis patience)
+    : loop_(loop), fd_(std::move(fd)), limit_(patience) {
   const int flags = ::fcntl(fd_.get(), F_GETFL);
   if (flags >= 0) (void)::fcntl(fd_.get(), F_SETFL, flags | O_NONBLOCK);
 }
@@ -61,7 +61,7 @@ void InputPipe::wait_for_room() {
     patience_ = std::make_unique<loop::Timer>(loop_, [this] { give_up(); });
   }
   poll_->watch(UV_WRITABLE);
-  patience_->start(kPatience);
+  patience_->start(limit_);
   armed_ = true;
 }
 

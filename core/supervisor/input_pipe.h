@@ -18,7 +18,7 @@ class InputPipe {
  public:
   using Done = std::function<void(const Status&)>;  // once for each write; may not destroy the pipe
   // `fd`: its open file description becomes non-blocking; the app's end has one of its own.
-  InputPipe(loop::Loop& loop, UniqueFd fd);
+  InputPipe(loop::Loop& loop, UniqueFd fd, Millis patience = Millis{5000});
   ~InputPipe();  // who waits is told that the process ended
   InputPipe(const InputPipe&) = delete;
   InputPipe& operator=(const InputPipe&) = delete;
@@ -46,7 +46,8 @@ class InputPipe {
   std::unique_ptr<loop::Timer> patience_;
   std::deque<Text> texts_;
   std::size_t waiting_ = 0;  // bytes
-  bool armed_ = false;       // somebody waits with patience
+  const Millis limit_;
+  bool armed_ = false;  // somebody waits with patience
 };
 
 }  // namespace tend::supervisor
