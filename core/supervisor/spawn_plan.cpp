@@ -186,9 +186,14 @@ bool speaks_node_channel(const AppSpec& spec) { return base_name(spec.interprete
 
 bool has_node_channel(const AppSpec& spec) {
   constexpr std::string_view kShells[] = {"bash", "sh", "dash", "zsh", "ash", "ksh"};
+  constexpr std::string_view kNodeScripts[] = {"ts-node",    "ts-node-esm", "tsx",
+                                               "babel-node", "coffee",      "lsc"};
   if (speaks_node_channel(spec) || spec.channel) return true;
-  return spec.wait_ready && std::find(std::begin(kShells), std::end(kShells), base_name(spec.interpreter)) !=
-                                std::end(kShells);
+  const std::string_view name = base_name(spec.interpreter);
+  const auto among = [&](const auto& names) {
+    return std::find(std::begin(names), std::end(names), name) != std::end(names);
+  };
+  return among(kNodeScripts) || (spec.wait_ready && among(kShells));
 }
 
 bool answers_by_preload(const AppSpec& spec) {

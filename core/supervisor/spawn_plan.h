@@ -27,9 +27,9 @@ bool is_private(std::string_view name);
 PlanInput plan_input(const Home& home, const Instance& app);
 // Whether the process gets Node's channel (settled 30).
 bool speaks_node_channel(const AppSpec& spec);
-// And any other program that is to have it: by its option, or a shell script that is awaited, for the Node program
-// in it may say that it is ready. Not more: Node refuses to start where the variable is inherited without the
-// descriptor, as it is by children of Python.
+// And any other program that is to have it: by its option; a script for Node that is called by another name;
+// a shell script that is awaited, for the Node program in it may say that it is ready. Not more: Node refuses
+// to start where the variable is inherited without the descriptor, as it is by children of Python.
 bool has_node_channel(const AppSpec& spec);
 // Whether tend's preload answers pings in it (protocols.md 7.1); not where a debugger is expected.
 bool answers_by_preload(const AppSpec& spec);
