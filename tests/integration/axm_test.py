@@ -51,7 +51,7 @@ class AxmTest(TendTest):
     def start_app(self, *args, announced=4):
         self.tend.script("app.js", APP)
         self.tend.ok("start", "app.js", *args)
-        wait_for(lambda: all(len(r["pm2_env"]["axm_actions"]) == announced and r["pm2_env"].get("node_version")
+        wait_for(lambda: all(len(r["pm2_env"]["axm_actions"]) == announced and r["pm2_env"].get("node_version") == "20.1.2"
                              for r in self.tend.jlist()), what="the announcements")
 
     def pm2(self, *words):
@@ -82,6 +82,8 @@ class Packaged(AxmTest):
         self.assertEqual(metric["unit"], "people")
         self.assertIn("greet", [a["action_name"] for a in self.record("m")["axm_actions"]])
         self.assertEqual(self.record("m")["axm_options"]["apm"]["type"], "node")
+        version = subprocess.run(["node", "--version"], capture_output=True, text=True).stdout.strip()
+        self.assertEqual("v" + self.record("m")["node_version"], version)
         shown = self.tend.ok("describe", "m").stdout
         self.assertRegex(shown, r"│ Users +│ 12 people +│")
         self.assertRegex(shown, r"│ greet +│")
