@@ -1,5 +1,6 @@
 // send, attach, trigger, inspect, monitor: words for apps and their answers.
 #include <algorithm>
+#include <set>
 
 #include "cmd/pm2/personality.h"
 #include "cmd/tend/attach.h"
@@ -110,10 +111,28 @@ Result<Value> ask_action(Session& s, const std::string& target, const std::strin
   const bool shown = !s.args.json && action.rfind("internal:", 0) != 0;
   Map request{{"targets", List{target}}, {"cwd", s.caller.cwd},         {"action", action},
               {"timeout", limit.n},      {"params", std::move(params)}, {"stream", shown}};
-  return s.ask_long(api::kTrigger, std::move(request), s.pm2 ? Need::started : Need::existing,
-                    limit.n > 0 ? limit + kMargin : kForEver, [&](const Value& item) {
-                      if (shown) show_item(s, action, item);
-                    });
+  std::set<int64_t> seen;
+  auto reply = s.ask_long(api::kTrigger, std::move(request), s.pm2 ? Need::started : Need::existing,
+                          limit.n > 0 ? limit + kMargin : kForEver, [&](const Value& item) {
+                            if (!shown) return;
+                            if (item.at("kind").text() == "reply") seen.insert(item.at("id").integer());
+                            show_item(s, action, item);
+                          });
+  if (!reply || !shown) return reply;
+  // Where more came at once than is sent in advance.
+  int64_t lost = reply->at("dropped").integer();
+  for (const Value& r : reply->at("replies").list()) {
+    if (seen.count(r.at("id").integer()) != 0) continue;
+    --lost;
+    Map item = r.map();
+    item.set("kind", "reply");
+    show_item(s, action, item);
+  }
+  if (lost > 0) {
+    s.complain("trigger: " + std::to_string(lost) + " parts of answers came faster than they could be shown");
+    reply->as<Map>()->set("ok", false);
+  }
+  return reply;
 }
 
 // Nobody was asked, or some could not be.
@@ -144,7 +163,7 @@ void explain(Session& s, const std::string& target, const std::string& action, c
 
 int trigger(Session& s) {
   const std::vector<std::string> words = operands(s);
-  if (words.size() < 2) return missing(s, "trigger", "action_name", "<app> <action> [parameter]");
+  if (words.size() < 2) return missing(s, "trigger", "action_name", "<app> <action> [value]");
   auto reply = ask_action(s, words[0], words[1], words.size() > 2 ? Value(words[2]) : Value());
   if (!reply) return s.fail(reply.error());
   if (s.args.json) s.print(ipc::to_json(*reply) + "\n");
@@ -198,7 +217,7 @@ constexpr Command kCommands[] = {
     {"send", "", "Talking", "<app> <line>", "Write a line to the standard input of an app.", send, 1},
     {"attach", "", "Talking", "<app> [separator]",
      "Show what a process prints, and give it what is typed, to its end of file.", attach, 1},
-    {"trigger", "", "Talking", "<app> <action> [parameter]",
+    {"trigger", "", "Talking", "<app> <action> [value]",
      "Have an app do an action that it announced, and show its answer.", trigger, 1},
     {"inspect", "", "Talking", "<app>", "Switch the inspector of an app with PM2's agent.", inspect, 1},
     {"monitor", "", "Talking", "[app]", "Of PM2's company: there is no such service here.", monitor},

@@ -29,8 +29,8 @@
 // trigger {targets: [word …], cwd, action, params?: any value, timeout?: ms that answers are awaited (none: as long as the
 //         processes live), uuid?, stream?: bool} asks those that announced the action -> {asked: number, replies: [{id, name,
 //         namespace, return} …], silent: [{id, name, namespace, error} …], refused: [{id, name, namespace, error, code:
-//         "offline"|"no_action"|"deaf"} …], groups, ok}; with stream also items before the reply: {kind: "asked", asked}, each
-//         reply with kind "reply", and {kind: "stream"|"error"|"end", id, name, namespace, data} of scoped actions
+//         "offline"|"no_action"|"deaf"} …], groups, ok, dropped?: items that could not be sent}; with stream also items before the reply: {kind: "asked", asked}, each
+//         reply with kind "reply", and {kind: "stream", id, name, namespace, data} of scoped actions, whose "return" is the data of their end
 // why     {targets: [word …], cwd, last?: how many ends of each instance at most (all)} -> {apps: [{id, name, ends: [{at, pid, uptime, code? | signal?, core?, cause, text,
 //         restarts, then, lines?, autopsy?} …], health: [{at, event, text, pid} …]} …], missing: [word …]}; oldest first,
 //         at in ms since the epoch, autopsy as core/autopsy/main.h says

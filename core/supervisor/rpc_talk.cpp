@@ -122,12 +122,14 @@ void trigger(Daemon& daemon, const SharedCall& call) {
   asking.waiting.answered = [call, count, ok = picked.ok, groups = std::move(picked.groups),
                              refused = std::move(asking.refused)](List replies, List silent) mutable {
     ok = ok && count > 0 && silent.empty();
-    call->reply(Map{{"asked", count},
-                    {"replies", std::move(replies)},
-                    {"silent", std::move(silent)},
-                    {"refused", std::move(refused)},
-                    {"groups", std::move(groups)},
-                    {"ok", ok}});
+    Map reply{{"asked", count},
+              {"replies", std::move(replies)},
+              {"silent", std::move(silent)},
+              {"refused", std::move(refused)},
+              {"groups", std::move(groups)},
+              {"ok", ok}};
+    if (call->dropped() > 0) reply.append("dropped", static_cast<int64_t>(call->dropped()));
+    call->reply(std::move(reply));
   };
   const uint64_t ticket =
       supervisor.triggers().wait(std::move(asking.waiting), Millis{params.at("timeout").integer()});

@@ -78,13 +78,13 @@ void Triggers::reply(Pending& p, const Asked& who, const Value& data, const char
 
 // True: it was the last part.
 bool Triggers::part(Pending& p, Asked& who, std::string_view kind, const Value& data) {
-  if (p.said && !(kind == "end" && data.at("data").is_null())) {
+  if (kind == "stream") {
     Map item = about(who);
     item.append("kind", kind);
     item.append("data", data.at("data"));
-    p.said(std::move(item));
+    if (p.said) p.said(std::move(item));
+    return false;
   }
-  if (kind == "stream") return false;
   if (kind == "error")
     p.silent.push_back(silent_one(who, "failed: " + data.at("data").text()));
   else

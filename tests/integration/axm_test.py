@@ -171,6 +171,23 @@ class ByHand(AxmTest):
         done = self.tend.run("trigger", "app", "lines", "fail")
         self.assertEqual((done.returncode, done.stderr), (1, "tend: app (0) failed: no more\n"))
 
+    def test_many_answers_are_all_shown_and_lost_parts_are_told(self):
+        self.tend.script("app.js", r"""
+process.send({type: 'axm:action', data: {action_name: 'much', action_type: 'scoped'}});
+process.on('message', ({uuid, opts}) => {
+  for (let n = 0; n < opts; ++n) process.send({type: 'axm:scoped_action:stream', data: {uuid, action_name: 'much', data: n}});
+  process.send({type: 'axm:scoped_action:end', data: {uuid, action_name: 'much', data: 'end'}});
+});""")
+        self.tend.ok("start", "app.js")
+        wait_for(lambda: self.record()["axm_actions"], what="the action")
+        lines = self.tend.ok("trigger", "app", "much", "200").stdout.splitlines()
+        self.assertEqual(lines, [f"app (0) | {n}" for n in range(200)] + ['app (0): "end"'])
+        done = self.tend.run("trigger", "app", "much", "20000")
+        shown = done.stdout.splitlines()
+        self.assertEqual(shown[-1], 'app (0): "end"')
+        lost = re.fullmatch(r"tend: trigger: (\d+) parts of answers came faster than they could be shown\n", done.stderr)
+        self.assertEqual((done.returncode, int(lost[1]) + len(shown)), (1, 20001))
+
     def test_a_packet_and_a_word_arrive_as_they_are(self):
         self.start_app()
         packet = {"type": "process:msg", "topic": "t", "data": {"a": [1, None]}, "id": 0}
@@ -178,6 +195,15 @@ class ByHand(AxmTest):
         self.tend.ok("message", "app", json.dumps(packet))
         heard = wait_for(lambda: (t := self.tend.read(self.tend.out_log("app"))).count("\n") == 2 and t, what="both")
         self.assertEqual([json.loads(line) for line in heard.splitlines()], ["shutdown", packet])
+
+
+    def test_the_process_that_an_app_names_is_measured_instead_of_its_main_one(self):
+        self.tend.script("parent.js", r"""
+const child = require('child_process').spawn('python3', ['-c', 'import time; x = b"x" * (150 << 20); time.sleep(1000)']);
+process.send({type: 'axm:option:configuration', data: {pid: child.pid}});
+setInterval(() => {}, 1000);""")
+        self.tend.ok("start", "parent.js")
+        wait_for(lambda: self.tend.app("parent")["monit"]["memory"] > 150 << 20, what="the child's memory")
 
 
 class Bounds(AxmTest):

@@ -103,7 +103,7 @@ TEST_CASE("a scoped action ends with its own uuid's end or error") {
   REQUIRE(w.answers.size() == 1);
   CHECK(w.answers[0].replies.size() == 1);
   CHECK(w.answers[0].silent[0].at("error").text() == "failed: bad");
-  REQUIRE(w.items.size() == 3);
+  REQUIRE(w.items.size() == 2);
   CHECK(w.items[0].at("data").text() == "part");
 }
 
