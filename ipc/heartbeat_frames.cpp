@@ -80,7 +80,9 @@ void HeartbeatStream::take(const Frame& frame) {
   pong.flags = h.flags;
   pong.stream = h.stream;
   pong.sequence = h.sequence;
-  if (!hello) {
+  if (hello) {
+    pong.version = {reinterpret_cast<const char*>(frame.payload.data()), frame.payload.size()};
+  } else {
     pong.echo_sequence = get<uint64_t>(frame.payload, 0);
     pong.mono_ns = get<uint64_t>(frame.payload, 8);
     pong.echo_ns = get<uint64_t>(frame.payload, 16);

@@ -1,6 +1,7 @@
 // The bytes of pings and pongs (settled 18; the header is frame.h's), and how they are cut out of a stream
 // that may hold anything: after garbage at the next magic. Payload, little-endian:
 //   echo_seq8, mono_ns8, echo_ns8, lag_us4; then, with kStats, heap_bytes8, handles4
+// A hello has none, or the version of its Node as text.
 #pragma once
 
 #include <array>
@@ -9,6 +10,7 @@
 #include <functional>
 #include <optional>
 #include <span>
+#include <string_view>
 
 #include "ipc/buffer_pool.h"
 #include "ipc/frame.h"
@@ -33,6 +35,7 @@ struct Pong {
   uint32_t lag_us = 0;
   uint64_t heap_bytes = 0;  // with kStats
   uint32_t handles = 0;
+  std::string_view version;  // of a hello; valid during the call only
 };
 
 // Allocates nothing.
@@ -40,7 +43,8 @@ std::array<std::byte, kPingSize> encode_ping(uint32_t stream, uint64_t sequence,
 
 class HeartbeatStream {
  public:
-  // `pong` also for hello, then only flags are set; `garbage` once per run of bytes that are no frame.
+  // `pong` also for hello, then only flags and version are set; `garbage` once per run of bytes that are no
+  // frame.
   struct Sink {
     std::function<void(const Pong& pong, bool hello)> pong;
     std::function<void()> garbage;

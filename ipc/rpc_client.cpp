@@ -52,6 +52,9 @@ struct RpcClient::Impl {
   Result<Frame> next(std::string_view method, const Deadline& deadline);
   void cancel();
   Result<Value> result_of(const Frame& reply);
+  Result<Value> item_of(const Frame& item);
+
+  uint32_t taken = 0;  // items since the last credit
 };
 
 Status RpcClient::Impl::begin(std::string_view method, const Value& params) {
@@ -68,6 +71,7 @@ Status RpcClient::Impl::begin(std::string_view method, const Value& params) {
   if (!std::exchange(greeted, true))
     send(FrameKind::hello, kConnectionStream, hello_payload(TEND_VERSION, ::getpid()));
   if (++stream == kConnectionStream) ++stream;
+  taken = 0;
   send(FrameKind::request, stream, std::move(payload));
   return {};
 }
@@ -157,6 +161,19 @@ Result<Value> RpcClient::Impl::result_of(const Frame& reply) {
               -static_cast<int>(std::clamp<int64_t>(payload->at("code").integer(1), 1, 100'000)));
 }
 
+// And room for more of them.
+Result<Value> RpcClient::Impl::item_of(const Frame& item) {
+  auto value = from_msgpack(item.payload, kMaxOwnItems);
+  if (!value) return lost(std::move(value.error().message), EPROTO);
+  if (++taken == kCreditBatch) {
+    const auto bytes = std::as_bytes(std::span(&taken, 1));
+    out.push({FrameKind::credit, 0, stream, 0, ++sent}, bytes);
+    out.flush(fd.get());
+    taken = 0;
+  }
+  return value;
+}
+
 RpcClient::RpcClient(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 RpcClient::RpcClient(RpcClient&&) noexcept = default;
 RpcClient& RpcClient::operator=(RpcClient&&) noexcept = default;
@@ -174,7 +191,8 @@ Result<RpcClient> RpcClient::connect(const std::string& path) {
   return RpcClient(std::move(impl));
 }
 
-Result<Value> RpcClient::call(std::string_view method, const Value& params, Millis deadline) {
+Result<Value> RpcClient::call(std::string_view method, const Value& params, Millis deadline,
+                              const std::function<void(const Value&)>& item) {
   const Deadline until{SystemClock().now() + deadline, deadline};
   if (auto begun = impl_->begin(method, params); !begun)
     return tl::unexpected<Error>(std::move(begun.error()));
@@ -185,14 +203,18 @@ Result<Value> RpcClient::call(std::string_view method, const Value& params, Mill
       return tl::unexpected<Error>(std::move(frame.error()));
     }
     const FrameHeader& h = frame->header;
-    if (h.kind == FrameKind::reply && h.stream == impl_->stream) return impl_->result_of(*frame);
+    if (h.stream != impl_->stream) continue;  // of a call given up before
+    if (h.kind == FrameKind::reply) return impl_->result_of(*frame);
+    if (h.kind != FrameKind::item || !item) continue;
+    const auto value = impl_->item_of(*frame);
+    if (!value) return value;
+    item(*value);
   }
 }
 
 Status RpcClient::stream(std::string_view method, const Value& params,
                          const std::function<bool(const Value&)>& item) {
   if (auto begun = impl_->begin(method, params); !begun) return begun;
-  uint32_t taken = 0;
   for (;;) {
     auto frame = impl_->next(method, {});
     if (!frame) return tl::unexpected<Error>(std::move(frame.error()));
@@ -204,17 +226,11 @@ Status RpcClient::stream(std::string_view method, const Value& params,
       return {};
     }
     if (h.kind != FrameKind::item) continue;
-    auto value = from_msgpack(frame->payload, kMaxOwnItems);
-    if (!value) return impl_->lost(std::move(value.error().message), EPROTO);
+    const auto value = impl_->item_of(*frame);
+    if (!value) return tl::unexpected<Error>(value.error());
     if (!item(*value)) {
       impl_->cancel();
       return {};
-    }
-    if (++taken == kCreditBatch) {
-      const auto bytes = std::as_bytes(std::span(&taken, 1));
-      impl_->out.push({FrameKind::credit, 0, impl_->stream, 0, ++impl_->sent}, bytes);
-      impl_->out.flush(impl_->fd.get());
-      taken = 0;
     }
   }
 }

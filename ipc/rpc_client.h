@@ -28,7 +28,9 @@ class RpcClient {
   // Sends hello (when not yet sent), the request, waits for its reply. Error: what the daemon said, with its code made
   // negative, so that it is never taken for an errno of this side (1: failed, 2: usage); or
   // "no answer to 'restart' from the daemon (pid N) within 30s" with kDeadlineCode.
-  Result<Value> call(std::string_view method, const Value& params, Millis deadline);
+  // Items before the reply go to `item`, if there is one.
+  Result<Value> call(std::string_view method, const Value& params, Millis deadline,
+                     const std::function<void(const Value&)>& item = {});
   // Reads items until `item` returns false (then cancels), the stream ends, or the daemon goes away (error).
   Status stream(std::string_view method, const Value& params, const std::function<bool(const Value&)>& item);
   const std::string& daemon_version() const;  // from its hello; "" before the first call

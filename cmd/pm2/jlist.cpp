@@ -5,6 +5,7 @@
 #include <map>
 
 #include "cmd/pm2/package_version.h"
+#include "cmd/render/metrics.h"
 #include "core/model/api.h"
 #include "core/model/app_spec.h"
 #include "core/model/options.h"
@@ -117,9 +118,9 @@ Value record(const Value& row, const std::string& version) {
   if (row.at("uptime").integer() > 0) env.set("version", version.empty() ? std::string("N/A") : version);
   if (!row.at("node_version").text().empty()) env.set("node_version", row.at("node_version").text());
   if (!row.at("tree").list().empty()) env.set("_tree_pids", row.at("tree"));
-  env.set("axm_actions", List{});
-  env.set("axm_monitor", Map{});
-  env.set("axm_options", Map{});
+  env.set("axm_actions", row.at("axm_actions").list());
+  env.set("axm_monitor", render::metrics_of(row));
+  env.set("axm_options", row.at("axm_options").map());
   env.set("axm_dynamic", Map{});
   env.set("env", std::move(vars));
 

@@ -2,6 +2,7 @@
 
 #include "cmd/render/humane.h"
 #include "cmd/render/mask.h"
+#include "cmd/render/metrics.h"
 #include "core/base/text.h"
 #include "core/model/options.h"
 
@@ -134,7 +135,7 @@ std::string describe(const Value& row, const AppSpec& spec, const Page& page, bo
                           " Describing process with id " + std::to_string(row.at("id").integer()) +
                               " - name " + printable(row.at("name").text()) + " ",
                           page.colour) +
-                    "\n" + box.draw(page.colour);
+                    "\n" + box.draw(page.colour) + announced(row, page);
   if (page.pm2 || row.at("env").map().empty()) return out;
   Box env;
   for (const auto& [key, value] : row.at("env").map())

@@ -56,6 +56,7 @@ std::span<const std::span<const Command>> groups() {
       boot_commands(),
       care_commands(),
       move_commands(),
+      talk_commands(),
       absent_commands(),
   });
   return kGroups;

@@ -16,8 +16,8 @@ constexpr std::size_t kLongestLine = 16u << 20;  // a longer one is printed in p
 
 }  // namespace
 
-Follower::Follower(std::function<void(std::size_t, std::string_view)> line)
-    : line_(std::move(line)), inotify_(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)) {}
+Follower::Follower(std::function<void(std::size_t, std::string_view)> line, bool raw)
+    : line_(std::move(line)), raw_(raw), inotify_(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)) {}
 
 std::size_t Follower::add(std::string path, UniqueFd fd, int64_t offset, std::string begun) {
   File file;
@@ -64,6 +64,10 @@ void Follower::read_new(std::size_t index) {
     if (n <= 0) return;
     file.offset += n;
     std::string_view rest(block, static_cast<std::size_t>(n));
+    if (raw_) {
+      line_(index, rest);
+      continue;
+    }
     for (std::size_t end = 0; (end = rest.find('\n')) != std::string_view::npos;
          rest.remove_prefix(end + 1)) {
       file.begun += rest.substr(0, end);
@@ -98,13 +102,17 @@ void Follower::look(std::size_t index) {
   read_new(index);
 }
 
-Status Follower::step(int limit_ms) {
-  pollfd p{inotify_.get(), POLLIN, 0};
-  const int ready = ::poll(&p, inotify_ ? 1u : 0u, std::min(limit_ms, kLookMs));
+void Follower::look_at_all() {
+  for (std::size_t i = 0; i < files_.size(); ++i) look(i);
+}
+
+Status Follower::step(int limit_ms, int wake) {
+  pollfd p[2] = {{inotify_.get(), POLLIN, 0}, {wake, POLLIN, 0}};  // a negative one is passed over
+  const int ready = ::poll(p, 2, std::min(limit_ms, kLookMs));
   if (ready < 0 && errno != EINTR) return fail_errno("poll");
   bool all = ready <= 0;
   std::vector<bool> changed(files_.size(), false);
-  if (ready > 0) {
+  if (ready > 0 && p[0].revents != 0) {
     alignas(inotify_event) char events[16 << 10];
     const ssize_t n = ::read(inotify_.get(), events, sizeof events);
     for (ssize_t at = 0; n > 0 && at < n;) {

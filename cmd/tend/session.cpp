@@ -179,6 +179,12 @@ Result<Value> Session::ask(std::string_view method, Value params, Need need, Mil
   return client_->call(method, params, args.timeout ? *args.timeout : kPatience + extra);
 }
 
+Result<Value> Session::ask_long(std::string_view method, Value params, Need need, Millis limit,
+                                const std::function<void(const Value&)>& item) {
+  if (auto connected = connect(need); !connected) return tl::unexpected<Error>(connected.error());
+  return client_->call(method, params, limit, item);
+}
+
 Status Session::follow(std::string_view method, Value params, const std::function<bool(const Value&)>& item) {
   if (auto connected = connect(Need::existing); !connected) return connected;
   return client_->stream(method, params, item);

@@ -56,7 +56,11 @@ class Session {
   // Error code when no daemon runs: ENOENT or ECONNREFUSED.
   // Each item of a stream, until `item` says false.
   Status follow(std::string_view method, Value params, const std::function<bool(const Value&)>& item);
+  // The same with items on the way to the reply, and a limit of its own.
+  Result<Value> ask_long(std::string_view method, Value params, Need need, Millis limit,
+                         const std::function<void(const Value&)>& item);
   Status connect(Need need);
+  void disconnect() { client_.reset(); }  // the next request connects anew
   static bool no_daemon(const Error& error);
   // As pm2 no daemon is started in a home where PM2's own lives (settled 12); true: it is about to be moved from there.
   bool beside_pm2 = false;

@@ -24,6 +24,13 @@
 //         is, then it goes; or {verb: "rollback", targets} it goes -> {results: [Outcome …], ok}
 // signal  {signal: number, targets: [word …], cwd} -> as act
 // message {message: any value, targets: [word …], cwd} what process.on("message") gets -> as act
+// stdin   {text: up to 1 MiB, targets: [word …], cwd} written to their standard input as it is; answered when it is in the
+//         pipe -> as act; error: "not running", "has closed its standard input", "does not read its standard input"
+// trigger {targets: [word …], cwd, action, params?: any value, timeout?: ms that answers are awaited (none: as long as the
+//         processes live), uuid?, stream?: bool} asks those that announced the action -> {asked: number, replies: [{id, name,
+//         namespace, return} …], silent: [{id, name, namespace, error} …], refused: [{id, name, namespace, error, code:
+//         "offline"|"no_action"|"deaf"} …], groups, ok, dropped?: items that could not be sent}; with stream also items before the reply: {kind: "asked", asked}, each
+//         reply with kind "reply", and {kind: "stream", id, name, namespace, data} of scoped actions, whose "return" is the data of their end
 // why     {targets: [word …], cwd, last?: how many ends of each instance at most (all)} -> {apps: [{id, name, ends: [{at, pid, uptime, code? | signal?, core?, cause, text,
 //         restarts, then, lines?, autopsy?} …], health: [{at, event, text, pid} …]} …], missing: [word …]}; oldest first,
 //         at in ms since the epoch, autopsy as core/autopsy/main.h says
@@ -57,7 +64,8 @@
 //           text, at}, restart_delay: current backoff ms, node_version, unique_id, tree: [pids of the last
 //           stop], started_by, status_text?: what the app said of itself by sd_notify(3),
 //           notified?: "reloading"|"stopping", which it said too, last_words?: ERRNO and EXIT_STATUS of the
-//           last process that sent them}
+//           last process that sent them, and of a process that announced any (PM2's "axm:…" messages)
+//           axm_actions: [{action_name, …} …], axm_monitor: {metric: {value, unit, …} …}, axm_options: map}
 #pragma once
 
 #include <cstddef>
@@ -74,6 +82,8 @@ inline constexpr std::string_view kScale = "scale";
 inline constexpr std::string_view kCanary = "canary";
 inline constexpr std::string_view kSignal = "signal";
 inline constexpr std::string_view kMessage = "message";
+inline constexpr std::string_view kStdin = "stdin";
+inline constexpr std::string_view kTrigger = "trigger";
 inline constexpr std::string_view kWhy = "why";
 inline constexpr std::string_view kWait = "wait";
 inline constexpr std::string_view kList = "list";

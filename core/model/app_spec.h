@@ -56,6 +56,7 @@ struct AppSpec {
   bool shutdown_with_message = false;
   bool wait_ready = false;
   Millis listen_timeout{3000};
+  bool channel = false;          // Node's channel for a program that is not Node
   std::string ready_timeout = "fail";  // "fail" | "online": what the end of listen_timeout means
   // Sockets of several processes, and replacing them
   std::string balance = "auto";  // "auto" | "reuseport" | "shared" | "rr" | "least" | "sticky"

@@ -88,6 +88,8 @@ constexpr OptionRow kOptions[] = {
      "Ask by the message shutdown instead of a signal."},
     {"wait_ready", "", "--wait-ready", "", "", "boolean", &A::wait_ready,
      "Online only after the message ready, or READY=1 on NOTIFY_SOCKET."},
+    {"channel", "", "--channel", "", "", "", &A::channel,
+     "Give a program that is not Node the channel of process.send (NODE_CHANNEL_FD)."},
     {"listen_timeout", "", "--listen-timeout", kTime, "", "number", &A::listen_timeout,
      "Time in which the app must report ready or listen."},
     {"ready_timeout", "", "--ready-timeout", "fail|online", "", "", &A::ready_timeout,

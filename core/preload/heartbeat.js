@@ -104,7 +104,9 @@ if (settings.heartbeat) (() => {
   try {
     socket = new (require('net').Socket)({ fd, readable: true, writable: true });
     socket.on('error', () => {}).unref();
-    require('fs').writeSync(fd, seal(Buffer.alloc(HEADER), HELLO, inspected ? INSPECTABLE : 0, 0, 1));
+    const hello = Buffer.alloc(HEADER + process.versions.node.length);
+    hello.write(process.versions.node, HEADER, 'latin1');
+    require('fs').writeSync(fd, seal(hello, HELLO, inspected ? INSPECTABLE : 0, 0, 1));
     // A stream's first steps are ticks of Node's, and one that waits while the app loads shows in its stacks.
     setImmediate(() => socket.on('data', hear)).unref();
     if (inspected) process.debugPort = 0;  // a free one: others may be looked at too

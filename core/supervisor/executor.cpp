@@ -149,7 +149,7 @@ Status Executor::hand_over(Instance& app, const PlanInput& in, keeper::SpawnRequ
   auto err = make_pipe();
   if (!input || !out || !err) return fail("too many open descriptors: raise the limit (ulimit -n)");
   Ends channel, heartbeat;
-  if (speaks_node_channel(*app.spec)) {
+  if (has_node_channel(*app.spec)) {
     auto made = make_ends();
     if (!made) return tl::unexpected(made.error());
     channel = std::move(*made);
@@ -211,6 +211,7 @@ Status Executor::hand_over(Instance& app, const PlanInput& in, keeper::SpawnRequ
     adopt_log(app, number, logs::Channel::out, std::move(out->read));
     adopt_log(app, number, logs::Channel::err, std::move(err->read));
   }
+  adopt_input(app, number, std::move(input->write));
   workers_.joined(app, number);
   if (channel.ours) adopt_channel(app, number, std::move(channel.ours));
   heartbeats_.joined(app, number, std::move(heartbeat.ours));
@@ -220,6 +221,10 @@ Status Executor::hand_over(Instance& app, const PlanInput& in, keeper::SpawnRequ
 
 void Executor::adopt_log(Instance& app, uint32_t spawn, logs::Channel channel, UniqueFd pipe) {
   m_.logs.add({app.id, spawn, channel}, std::move(pipe), stream_options(app, channel));
+}
+
+void Executor::adopt_input(Instance& app, uint32_t spawn, UniqueFd pipe) {
+  if (Side* side = side_of(app, spawn)) side->input = std::make_unique<InputPipe>(m_.loop, std::move(pipe));
 }
 
 void Executor::adopt_channel(Instance& app, uint32_t spawn, UniqueFd socket) {
@@ -278,6 +283,7 @@ void Executor::process_ended(Instance& app, uint32_t spawn) {
     });
   }
   m_.keeper.drop(keep_name("in", id, spawn));
+  m_.keeper.drop(keep_name("said", id, spawn));
   m_.keeper.drop(keep_name("ipc", id, spawn));
   m_.keeper.drop(keep_name("hb", id, spawn));
   m_.keeper.drop(keep_name("notify", id, spawn));

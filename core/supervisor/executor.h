@@ -50,6 +50,7 @@ class Executor {
   void process_ended(Instance& app, uint32_t spawn);
   // Descriptors that a predecessor had in the keeper.
   void adopt_log(Instance& app, uint32_t spawn, logs::Channel channel, UniqueFd pipe);
+  void adopt_input(Instance& app, uint32_t spawn, UniqueFd pipe);
   void adopt_channel(Instance& app, uint32_t spawn, UniqueFd socket);
   // The rules for its log files have changed.
   void set_rotation(const Instance& app);

@@ -23,7 +23,7 @@ Workers::Owner Supervisor::workers_owner() {
           [this](uint32_t server, Value body) {
             write_soon({kSocketIds + server, std::move(body)});
           },
-          [this](const Instance& app, const Value& message) { publish_message(app, message); },
+          [this](Instance& app, uint32_t spawn, const Value& message) { said(app, spawn, message); },
           [this](const Instance& app) { canaries_.stalled(app); },
           [this](const Instance& app) {
             write_soon({app.id, record_of(app)});
@@ -71,6 +71,17 @@ uint32_t Supervisor::free_seat(const AppSpec& spec) const {
   return lowest_free(taken);
 }
 
+// A process is over: nobody can say anything to it, and what it said of itself is void.
+void Supervisor::hang_up(const Instance& app, uint32_t spawn, Side& side) {
+  proc_.forget(side.pid);
+  proc_.forget(measured_pid(side));
+  side.channel.reset();
+  side.input.reset();
+  side.announced.reset();
+  announcements_.ended(app.id, spawn);
+  triggers_.ended(app.id, spawn);
+}
+
 // While one instance of the app is wanted its sockets stay: connections wait for it.
 void Supervisor::release_sockets(const Instance& app) {
   if (!workers_.has_sockets(*app.spec)) return;
@@ -81,13 +92,16 @@ void Supervisor::release_sockets(const Instance& app) {
   workers_.release(*app.spec);
 }
 
-// compat.md 9.1: {type, data} is the app's own topic; what it tells of its metrics and actions is no news.
-void Supervisor::publish_message(const Instance& app, const Value& message) {
-  constexpr std::string_view kKept[] = {"axm:action", "axm:monitor", "axm:option:configuration"};
-  const std::string& type = message.at("type").text();
-  if (!message.at("node_version").is_null() ||
-      std::find(std::begin(kKept), std::end(kKept), type) != std::end(kKept))
+// PM2's rule: {type, data} is the app's own topic; what it tells of its metrics and actions is no news.
+void Supervisor::said(Instance& app, uint32_t spawn, const Value& message) {
+  const Side* side = side_of(app, spawn);
+  const int before = side == nullptr ? 0 : measured_pid(*side);
+  if (announcements_.take(app, spawn, message)) {
+    if (side != nullptr && measured_pid(*side) != before) proc_.forget(before);
     return;
+  }
+  triggers_.heard(app.id, spawn, message);
+  const std::string& type = message.at("type").text();
   const bool own = !type.empty() && !message.at("data").is_null();
   const int64_t wall = m_.clock.wall().n;
   own ? bus_.tell(type, app, "data", message.at("data"), wall)

@@ -164,6 +164,7 @@ void Heartbeats::pong(const Key& key, const ipc::Pong& pong, bool hello) {
       side->answers = true;
       owner_.noted(*app);
     }
+    if (!pong.version.empty()) owner_.runs_node(*app, key.second, pong.version);
     // Asked at once: its loop's first turn answers, and ends its grace.
     p->pulse.born = p->due = clock_.now();
     return sleep_until_due();

@@ -39,6 +39,7 @@ class Heartbeats {
     std::function<void(const Instance&, std::string_view event, const std::string& words)> tell;
     std::function<void(Instance&, uint32_t spawn, const Hang&)> hung;  // once for each hang
     std::function<void(const Instance&)> answered;
+    std::function<void(Instance&, uint32_t spawn, std::string_view version)> runs_node;
     // Before a ping, and with its pong, where the process has a channel whose ACK is in doubt
     // (ipc/node_channel.h).
     std::function<bool(Instance&, uint32_t spawn)> may_ask_for_ack;

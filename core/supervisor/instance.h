@@ -11,6 +11,8 @@
 #include "core/lifecycle/instance_machine.h"
 #include "core/loop/timer.h"
 #include "core/model/app_spec.h"
+#include "core/supervisor/announced.h"
+#include "core/supervisor/input_pipe.h"
 #include "core/supervisor/notified.h"
 #include "ipc/node_channel.h"
 #include "ipc/notify_socket.h"
@@ -44,6 +46,9 @@ struct Side {
   bool second = false;
   ipc::ChannelDebt debt;  // what is owed on the channel
   std::unique_ptr<ipc::NodeChannel> channel;
+  std::unique_ptr<InputPipe> input;
+  std::unique_ptr<Announced> announced;  // null: it announced nothing
+  bool overflowed = false;               // it announced too much, and that was told
   std::unique_ptr<ipc::NotifySocket> notify;  // where it was given one
   std::unique_ptr<Notified> notified;         // null: it said nothing
 };
@@ -75,6 +80,12 @@ struct Instance {
   std::array<std::unique_ptr<loop::Timer>, lifecycle::kTimerKinds> timers;
   std::unique_ptr<loop::Timer> cron;
 };
+
+// The process of which cpu and memory are shown: the app may name another one (PM2's axm_options.pid).
+inline int measured_pid(const Side& side) {
+  const int named = side.announced ? side.announced->measured_pid() : 0;
+  return named > 0 ? named : side.pid;
+}
 
 // What belongs to process `spawn` of the instance; null when that is neither of its two.
 inline Side* side_of(Instance& app, uint32_t spawn) {

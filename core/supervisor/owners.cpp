@@ -12,6 +12,12 @@ Heartbeats::Owner Supervisor::heartbeats_owner() {
       },
       [this](Instance& app, uint32_t spawn, const Heartbeats::Hang& hang) { hangs_.hung(app, spawn, hang); },
       [this](const Instance& app) { canaries_.answered(app); },
+      [this](Instance& app, uint32_t spawn, std::string_view version) {
+        const Side* side = side_of(app, spawn);
+        const bool told = side != nullptr && side->announced && !side->announced->node_version().empty();
+        if (!told)
+          announcements_.take(app, spawn, Map{{"node_version", version}});  // its own word comes first
+      },
       [](Instance& app, uint32_t spawn) {
         const Side* side = side_of(app, spawn);
         return side != nullptr && side->channel && side->channel->unsure() && side->channel->all_read();

@@ -21,7 +21,7 @@ using lifecycle::Timer;
 using Role = lifecycle::Other::Role;
 
 struct Kept {
-  std::string kind;  // "out" "err" "in" "ipc" "notify" "hb"
+  std::string kind;  // "out" "err" "in" "ipc" "notify" "hb" "said"
   uint32_t id = 0, spawn = 0;
 };
 
@@ -33,7 +33,7 @@ bool read_keep_name(const std::string& name, Kept& out) {
   out.id = static_cast<uint32_t>(std::strtoul(name.c_str() + slash + 1, nullptr, 10));
   out.spawn = static_cast<uint32_t>(std::strtoul(name.c_str() + dot + 1, nullptr, 10));
   return out.kind == "out" || out.kind == "err" || out.kind == "in" || out.kind == "ipc" ||
-         out.kind == "notify" || out.kind == "hb";
+         out.kind == "notify" || out.kind == "hb" || out.kind == "said";
 }
 
 // Both daemons died: what they left alive is ended before its successor starts, so nothing runs twice
@@ -179,6 +179,10 @@ void Supervisor::recover(Left left) {
         m_.keeper.drop(r.name);
       } else if (kept.kind == "ipc") {
         executor_.adopt_channel(*app, kept.spawn, std::move(r.fd));
+      } else if (kept.kind == "in") {
+        executor_.adopt_input(*app, kept.spawn, std::move(r.fd));
+      } else if (kept.kind == "said") {
+        announcements_.give_back(*app, kept.spawn, std::move(r.fd));
       } else if (kept.kind == "notify") {
         notices_.adopt(*app, kept.spawn, std::move(r.fd));
       } else if (kept.kind == "hb") {

@@ -51,6 +51,12 @@ void add_full(Map& m, const Instance& app) {
     if (!said->status.empty()) m.append("status_text", said->status);
     if (said->reloading || said->stopping) m.append("notified", said->stopping ? "stopping" : "reloading");
   }
+  if (const Announced* said = app.main.announced.get(); said != nullptr && lifecycle::alive(s.phase)) {
+    m.append("axm_actions", said->actions());
+    m.append("axm_monitor", said->metrics());
+    m.append("axm_options", said->options());
+    if (!said->node_version().empty()) m.append("node_version", said->node_version());
+  }
   m.append("cause", Map{{"kind", cause_word(s.cause)}, {"text", cause_text(app)}, {"at", app.cause_wall}});
   m.append("restart_delay", s.backoff.n);
   m.append("unique_id", app.unique_id);

@@ -30,7 +30,9 @@ std::span<const Method> app_methods();
 std::span<const Method> canary_methods();
 std::span<const Method> why_methods();
 std::span<const Method> wait_methods();
+std::span<const Method> talk_methods();
 std::span<const Method> daemon_methods();
+std::string fresh_unique_id();  // of the form of a UUID
 void dispatch(Daemon& daemon, const SharedCall& call);
 
 // Stops every app, then calls `done` (kill, and the keeper's terminate).

@@ -15,14 +15,6 @@ namespace {
 
 constexpr std::size_t kMaxInstances = 20000;
 
-std::string fresh_unique_id() {
-  std::random_device random;
-  char text[37];
-  std::snprintf(text, sizeof text, "%08x-%04x-4%03x-%04x-%08x%04x", random(), random() & 0xffff,
-                random() & 0xfff, (random() & 0x3fff) | 0x8000, random(), random() & 0xffff);
-  return text;
-}
-
 // What one `start` call still has to do after its checks.
 struct StartPlan {
   SharedCall call;
@@ -207,6 +199,14 @@ void scale(Daemon& daemon, const SharedCall& call) {
 constexpr Method kMethods[] = {{api::kStart, start}, {api::kScale, scale}};
 
 }  // namespace
+
+std::string fresh_unique_id() {
+  std::random_device random;
+  char text[37];
+  std::snprintf(text, sizeof text, "%08x-%04x-4%03x-%04x-%08x%04x", random(), random() & 0xffff,
+                random() & 0xfff, (random() & 0x3fff) | 0x8000, random(), random() & 0xffff);
+  return text;
+}
 
 std::span<const Method> start_methods() { return kMethods; }
 

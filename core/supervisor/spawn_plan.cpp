@@ -149,12 +149,14 @@ void add_own(Env& env, const PlanInput& in) {
     set_variable(env, "WATCHDOG_PID", "");  // as LISTEN_PID
   }
   if (has_heartbeat_channel(spec)) {
-    const std::size_t channel = speaks_node_channel(spec) ? 1 : 0;
+    const std::size_t channel = has_node_channel(spec) ? 1 : 0;
     set_variable(env, "TEND_HEARTBEAT", heartbeat_setting(spec, cluster::kFirstFd + descriptors + channel));
   }
-  if (speaks_node_channel(spec)) {
+  if (has_node_channel(spec)) {
     set_variable(env, "NODE_CHANNEL_FD", std::to_string(cluster::kFirstFd + descriptors));
     set_variable(env, "NODE_CHANNEL_SERIALIZATION_MODE", "json");
+  }
+  if (speaks_node_channel(spec)) {
     if (drains(spec)) set_variable(env, "TEND_DRAIN", drain_setting(spec, in.spare));
     // Node 22 and newer keep compiled code there: the next start is faster.
     if (!is_another_user(in.identity) && !in.home.pm2 && find_variable(env, "NODE_COMPILE_CACHE") == nullptr)
@@ -181,6 +183,18 @@ bool plan_reads_files(const AppSpec& spec) {
 }
 
 bool speaks_node_channel(const AppSpec& spec) { return base_name(spec.interpreter) == "node"; }
+
+bool has_node_channel(const AppSpec& spec) {
+  constexpr std::string_view kShells[] = {"bash", "sh", "dash", "zsh", "ash", "ksh"};
+  constexpr std::string_view kNodeScripts[] = {"ts-node",    "ts-node-esm", "tsx",
+                                               "babel-node", "coffee",      "lsc"};
+  if (speaks_node_channel(spec) || spec.channel) return true;
+  const std::string_view name = base_name(spec.interpreter);
+  const auto among = [&](const auto& names) {
+    return std::find(std::begin(names), std::end(names), name) != std::end(names);
+  };
+  return among(kNodeScripts) || (spec.wait_ready && among(kShells));
+}
 
 bool answers_by_preload(const AppSpec& spec) {
   if (!speaks_node_channel(spec) || spec.heartbeat == "off") return false;

@@ -90,7 +90,7 @@ metrics::Usage Supervisor::usage(const Instance& app) {
   const Millis now = m_.clock.now();
   // What a process is in its first moments says nothing about the two seconds that follow.
   const bool young = now - app.state.since < Millis{3000};
-  return proc_.look(app.main.pid, now, young ? Millis{500} : Millis{2000});
+  return proc_.look(measured_pid(app.main), now, young ? Millis{500} : Millis{2000});
 }
 
 std::shared_ptr<const BaseEnv> Supervisor::intern(Env env) {
@@ -235,8 +235,7 @@ void Supervisor::handle(uint32_t id, const lifecycle::Event& event) {
   if (const auto* exit = std::get_if<lifecycle::Exited>(&event)) chronicle_.exited(app, before, exit->spawn);
   if (over) {
     Side& side = *over == before.spawn ? app.main : app.other;
-    proc_.forget(side.pid);
-    side.channel.reset();
+    hang_up(app, *over, side);
     notices_.ended(app, side);
   }
   place_sides(app, before);

@@ -13,6 +13,7 @@
 #include "core/journal/journal.h"
 #include "core/metrics/proc_linux.h"
 #include "core/model/selector.h"
+#include "core/supervisor/announcements.h"
 #include "core/supervisor/canaries.h"
 #include "core/supervisor/chronicle.h"
 #include "core/supervisor/event_bus.h"
@@ -23,6 +24,7 @@
 #include "core/supervisor/notices.h"
 #include "core/supervisor/probes.h"
 #include "core/supervisor/rollouts.h"
+#include "core/supervisor/triggers.h"
 #include "core/supervisor/waiters.h"
 #include "core/supervisor/workers.h"
 
@@ -59,6 +61,7 @@ class Supervisor {
   Probes& probes() { return probes_; }
   Chronicle& chronicle() { return chronicle_; }
   Notices& notices() { return notices_; }
+  Triggers& triggers() { return triggers_; }
   const Mechanisms& parts() const { return m_; }
   bool durable() const { return journal_.durable(); }
 
@@ -110,7 +113,8 @@ class Supervisor {
   void note_wish(const Instance& app);
   void arm_cron(Instance& app);
   void watch_memory();
-  void publish_message(const Instance& app, const Value& message);
+  void said(Instance& app, uint32_t spawn, const Value& message);
+  void hang_up(const Instance& app, uint32_t spawn, Side& side);
   void write_soon(journal::Record record);
   uint32_t free_seat(const AppSpec& spec) const;
   uint32_t free_slot(const AppSpec& spec, const std::string& unique_id) const;
@@ -123,6 +127,8 @@ class Supervisor {
   EventBus bus_;
   Chronicle chronicle_;
   Waiters waiters_;
+  Triggers triggers_{m_.loop};
+  Announcements announcements_{m_.loop, m_.clock, m_.log, m_.keeper, [this](uint32_t id) { return find(id); }};
   Rollouts rollouts_;
   Canaries canaries_;
   Workers workers_;

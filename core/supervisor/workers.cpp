@@ -158,7 +158,7 @@ void Workers::message(uint32_t id, uint32_t spawn, const Value& message) {
     return primary_.connections_closed({id, spawn}, message.at("count").integer());
   if (cmd.rfind("NODE_", 0) == 0) return;
   if (message.text() == "ready") said_ready(id, spawn);
-  owner_.said(*app, message);
+  owner_.said(*app, spawn, message);
 }
 
 void Workers::said_ready(uint32_t id, uint32_t spawn) { mark(id, spawn, &Side::ready); }

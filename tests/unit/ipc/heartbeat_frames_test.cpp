@@ -37,8 +37,13 @@ struct Ear {
   BufferPool pool;
   std::vector<Pong> pongs;
   int hellos = 0, garbage = 0;
+  std::string version;
   HeartbeatStream stream{pool,
-                         {[this](const Pong& p, bool hello) { hello ? void(++hellos) : pongs.push_back(p); },
+                         {[this](const Pong& p, bool hello) {
+                            if (!hello) return pongs.push_back(p);
+                            ++hellos;
+                            version = p.version;
+                          },
                           [this] { ++garbage; }}};
   void hear(std::span<const std::byte> bytes, std::size_t piece = 4096) {
     while (!bytes.empty()) {
@@ -63,10 +68,14 @@ TEST_CASE("a pong that comes byte by byte is one pong") {
   CHECK(ear.garbage == 0);
 }
 
-TEST_CASE("a hello carries its flags alone") {
+TEST_CASE("a hello carries its flags, and the version of its Node if there is one") {
   Ear ear;
   ear.hear(frame(FrameKind::hello, kInspectable, {}));
   CHECK(ear.hellos == 1);
+  CHECK(ear.version.empty());
+  ear.hear(frame(FrameKind::hello, 0, Bytes{std::byte{'2'}, std::byte{'0'}}), 1);
+  CHECK(ear.hellos == 2);
+  CHECK(ear.version == "20");
   CHECK(ear.pongs.empty());
 }
 

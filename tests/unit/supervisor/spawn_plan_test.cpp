@@ -135,3 +135,23 @@ TEST_CASE("only an interpreter of exactly that name is node") {
   spec.interpreter = "ts-node";
   CHECK(!speaks_node_channel(spec));
 }
+
+TEST_CASE("the channel is given to what is Node by another name, to awaited shell scripts, and where it is asked for") {
+  const auto given = [](std::string interpreter, bool wait_ready = false, bool channel = false) {
+    AppSpec spec;
+    spec.interpreter = std::move(interpreter);
+    spec.wait_ready = wait_ready;
+    spec.channel = channel;
+    const auto env = environment(input(spec));
+    REQUIRE(env);
+    return value(*env, "NODE_CHANNEL_FD") == "3";
+  };
+  CHECK(given("node"));
+  CHECK(given("/opt/x/ts-node"));
+  CHECK(given("bash", true));
+  CHECK(given("python3", false, true));
+  CHECK(!given("bash"));
+  CHECK(!given("python3", true));
+  CHECK(!given("none", true));
+  CHECK(!given("bun"));
+}
