@@ -132,6 +132,19 @@ Value record(const Value& row, const std::string& version) {
                            {"cpu", online ? row.at("cpu") : Value(0)}}}};
 }
 
+bool internal_key(std::string_view key) {
+  for (const std::string_view k :
+       {"name",          "pm_id",          "status",           "exec_mode",          "exec_interpreter",
+        "node_args",     "pm_exec_path",   "pm_cwd",           "args",               "instances",
+        "pm_uptime",     "created_at",     "restart_time",     "unstable_restarts",  "prev_restart_delay",
+        "exit_code",     "pm_out_log_path", "pm_err_log_path", "pm_pid_path",        "pm_log_path",
+        "merge_logs",    "autostart",      "autorestart",      "vizion",             "pmx",
+        "automation",    "treekill",       "windowsHide",      "watch",              "instance_var",
+        "username",      "kill_retry_time"})
+    if (k == key) return true;
+  return false;
+}
+
 Value jlist(const List& rows) {
   List records;
   std::map<std::string, std::string> versions;  // instances share a script

@@ -38,9 +38,9 @@ int unknown(Session& s) {
 }  // namespace
 
 std::span<const std::span<const Command>> groups() {
-  static const std::array<std::span<const Command>, 7> kGroups = {
+  static const std::array<std::span<const Command>, 8> kGroups = {
       apps_commands(),   view_commands(),   logs_commands(), persist_commands(),
-      daemon_commands(), config_commands(), event_commands()};
+      daemon_commands(), config_commands(), apply_commands(), event_commands()};
   return kGroups;
 }
 

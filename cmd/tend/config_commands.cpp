@@ -1,6 +1,8 @@
 // check and generate.
 #include "cmd/tend/command.h"
 #include "cmd/tend/generate.h"
+#include "cmd/tend/masking.h"
+#include "cmd/tend/schema.h"
 #include "core/base/text.h"
 #include "core/model/options.h"
 #include "ipc/msgpack.h"
@@ -18,8 +20,10 @@ int check(Session& s) {
     for (const AppSpec& spec : loaded.apps) apps.push_back(to_value(spec));
     for (const auto& problem : loaded.problems)
       problems.push_back(Map{{"fatal", problem.fatal}, {"message", problem.message}});
-    s.print(ipc::to_json(Map{
-                {"file", path}, {"ok", good}, {"apps", std::move(apps)}, {"problems", std::move(problems)}}) +
+    s.print(ipc::to_json(for_output(s, Map{{"file", path},
+                                           {"ok", good},
+                                           {"apps", std::move(apps)},
+                                           {"problems", std::move(problems)}})) +
             "\n");
     return good ? kDone : kFailed;
   }
@@ -42,7 +46,13 @@ int generate(Session& s) {
   return kDone;
 }
 
+int schema(Session& s) {
+  s.print(ipc::to_json(ecosystem_schema(), 2) + "\n");
+  return kDone;
+}
+
 constexpr Command kCommands[] = {
+    {"schema", "", "Files", "", "Print the JSON schema of files of apps, for editors.", schema},
     {"check", "", "Files", "<file>", "Read a file of apps and tell what is wrong with it.", check, 1},
     {"generate", "", "Files", "man|completion bash", "Print the manual page or the shell's completion.",
      generate, 1},

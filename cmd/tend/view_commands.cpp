@@ -7,10 +7,12 @@
 #include "cmd/render/mask.h"
 #include "cmd/render/why.h"
 #include "cmd/tend/command.h"
+#include "cmd/tend/masking.h"
 #include "cmd/tend/outcomes.h"
 #include "core/base/text.h"
 #include "core/model/api.h"
 #include "core/model/options.h"
+#include "core/model/words.h"
 #include "ipc/msgpack.h"
 
 namespace tend::cli {
@@ -48,14 +50,14 @@ int list(Session& s) {
 int jlist(Session& s) {
   auto reply = rows_of(s, "full", {});
   if (!reply) return s.fail(reply.error());
-  s.print(ipc::to_json(pm2::jlist(reply->at("apps").list())));
+  s.print(ipc::to_json(for_output(s, pm2::jlist(reply->at("apps").list()))));
   return kDone;
 }
 
 int prettylist(Session& s) {
   auto reply = rows_of(s, "full", {});
   if (!reply) return s.fail(reply.error());
-  s.print(render::inspect(pm2::jlist(reply->at("apps").list())));
+  s.print(render::inspect(for_output(s, pm2::jlist(reply->at("apps").list()))));
   return kDone;
 }
 
@@ -69,15 +71,6 @@ Value verdicts_of(Session& s, const std::vector<std::string>& words) {
 std::string nothing_there(const Session& s, const std::string& word) {
   return s.pm2 ? pm2::warn(printable(word) + " doesn't exist", s.colour_err())
                : "tend: process or namespace not found: " + printable(word) + "\n";
-}
-
-void mask_secrets(Map& row) {
-  for (const char* key : {"env", "base_env"}) {
-    Map* vars = row[key].as<Map>();
-    if (vars == nullptr) continue;
-    for (auto& [name, value] : *vars) value = render::masked(name, value.text());
-  }
-  if (Map* spec = row["spec"].as<Map>()) spec->erase("env");  // the same as above
 }
 
 // PM2's end of a description: what differs from the caller's environment, and where to go on.
@@ -104,9 +97,11 @@ int describe(Session& s) {
   if (!reply) return s.fail(reply.error());
   if (s.args.json) {
     List rows = reply->at("apps").list();
-    for (Value& row : rows)
-      if (!s.args.show_secrets && row.is<Map>()) mask_secrets(*row.as<Map>());
-    s.print(ipc::to_json(rows) + "\n");
+    for (Value& row : rows) {  // the same as in env
+      Map* spec = row.is<Map>() ? (*row.as<Map>())["spec"].as<Map>() : nullptr;
+      if (spec != nullptr && !s.args.show_secrets) spec->erase("env");
+    }
+    s.print(ipc::to_json(for_output(s, rows)) + "\n");
   } else {
     const render::Page page = s.page();
     const Value past = s.pm2 ? Value() : verdicts_of(s, s.args.words);
@@ -158,28 +153,58 @@ int id(Session& s) {
   return kDone;
 }
 
-int env(Session& s) {
+// compat.md 7.5: what is one value in the record and no business of the manager's own.
+int pm2_env(Session& s) {
   auto reply = rows_of(s, "full", {s.args.words[0]});
   if (!reply) return s.fail(reply.error());
   if (reply->at("apps").list().empty()) {
-    if (s.pm2)
-      s.complain("Modules with id " + printable(s.args.words[0]) + " not found");
-    else
-      s.complain_raw(nothing_there(s, s.args.words[0]));
+    s.complain("Modules with id " + printable(s.args.words[0]) + " not found");
     return kFailed;
   }
-  const Value& row = reply->at("apps").list()[0];
-  Map vars = row.at("base_env").map();
-  for (const auto& [key, value] : row.at("env").map()) vars.set(key, value);
-  for (const auto& [key, value] : vars) {
-    const std::string& text = value.text();
-    const bool shown = s.pm2 || s.args.show_secrets;
-    s.print(
-        printable(key) + ": " +
-        render::paint(render::Ink::green, printable(shown ? text : render::masked(key, text)), s.colour()) +
-        "\n");
+  const Value records = for_output(s, pm2::jlist(reply->at("apps").list()));
+  for (const auto& [key, value] : records.list()[0].at("pm2_env").map()) {
+    if (value.is<List>() || value.is<Map>() || value.is_null() || pm2::internal_key(key)) continue;
+    s.print(printable(key) + ": " + render::paint(render::Ink::green, printable(js_text(value)), s.colour()) +
+            "\n");
   }
   return kDone;
+}
+
+// Each variable with where it comes from.
+int tend_env(Session& s) {
+  auto reply = s.ask(api::kEnvironment, Map{{"targets", List{s.args.words[0]}}, {"cwd", s.caller.cwd}},
+                     Need::existing);
+  if (!reply && !Session::no_daemon(reply.error())) return s.fail(reply.error());
+  if (!reply || reply->at("apps").list().empty()) {
+    s.complain_raw(nothing_there(s, s.args.words[0]));
+    return kFailed;
+  }
+  Value apps = reply->at("apps");
+  bool good = true;
+  for (Value& app : *apps.as<List>()) {
+    Map& fields = *app.as<Map>();
+    if (const std::string& wrong = fields["error"].text(); !wrong.empty()) {
+      s.complain(printable(fields["name"].text()) + ": " + printable(wrong));
+      good = false;
+      continue;
+    }
+    fields.erase("error");
+    for (Value& variable : *fields["variables"].as<List>()) {
+      Map& v = *variable.as<Map>();
+      if (masks_secrets(s)) v.set("value", render::masked(v["name"].text(), v["value"].text()));
+      if (s.args.json) continue;
+      s.print(printable(v["name"].text()) + ": " +
+              render::paint(render::Ink::green, printable(v["value"].text()), s.colour()) + "  (" +
+              printable(v["from"].text()) + ")\n");
+    }
+    if (!s.args.json) break;  // its instances differ in their numbers alone
+  }
+  if (s.args.json) s.print(ipc::to_json(apps) + "\n");
+  return good ? kDone : kFailed;
+}
+
+int env(Session& s) {
+  return s.pm2 && !s.args.json ? pm2_env(s) : tend_env(s);
 }
 
 constexpr Command kCommands[] = {

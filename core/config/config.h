@@ -48,6 +48,8 @@ bool is_config_file(std::string_view word, bool pm2);
 // uid, gid and cwd always; namespace, watch and ignore_watch where the app has none. Others are ignored, with a warning
 // under tend.
 Loaded load_file(const std::string& path, const Context& context, const AppSpec& flags = {});
+// What AppSpec::source is for the apps of that file; "" for stdin.
+std::string source_of(const std::string& path, const Context& context);
 // The bare document, for `check` and tests; the error is fatal.
 Result<Value> parse_file(const std::string& path, const Context& context);
 // The names in a file, for stop/restart/delete FILE: no resolution, no check of scripts.

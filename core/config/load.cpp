@@ -150,10 +150,15 @@ Loaded load_file(const std::string& path, const Context& context, const AppSpec&
       continue;
     }
     if (context.pm2) warn_of_folders(spec, told, problems);
+    spec.source = source_of(path, context);
     loaded.apps.push_back(std::move(spec));
   }
   if (loaded.failed && !context.pm2) loaded.apps.clear();
   return loaded;
+}
+
+std::string source_of(const std::string& path, const Context& context) {
+  return path == "-" ? "" : absolute_path(path, context.cwd, context.user_home);
 }
 
 Result<std::vector<std::string>> names_in(const std::string& path, const Context& context) {

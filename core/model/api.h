@@ -5,6 +5,7 @@
 // start   {apps: [spec map …], env: {caller's environment}, cwd, cause, from_file: bool, force: bool,
 //          update_env: bool, no_wait: bool, verb: "reload" replaces a running one without a gap,
 //          canary: percent; one more of a running app, nothing is replaced}
+//         ids: [number …] takes these alone for apps that exist.
 //         A list of more than kAppsPerRequest apps comes in parts; each after the first carries floor and
 //         unique_id of the first one's answer. Each spec is resolved (config::resolve). from_file: an app
 //         whose name exists is restarted with the new settings (compat.md 4.5, 4.6), else started. Not
@@ -14,7 +15,7 @@
 // act     {verb: "stop"|"restart"|"delete"|"reset"|"reload", targets: [word …], cwd, cause, env, update_env:
 // bool,
 //          changes: {spec map of changed options}, no_wait: bool, parallel: how many at once (reload; 2)}
-//         All targets are tried. -> {groups: [{word, ids: [..], error?}], results: [Outcome …], warnings:
+//         ids: [number …] instead of targets means just these. All targets are tried. -> {groups: [{word, ids: [..], error?}], results: [Outcome …], warnings:
 //         [text …], ok: bool}
 // scale   {targets: [one word], change: number, relative: bool, cwd, cause, no_wait: bool}; all instances of
 // one app;
@@ -27,6 +28,9 @@
 // why     {targets: [word …], cwd, last?: how many ends of each instance at most (all)} -> {apps: [{id, name, ends: [{at, pid, uptime, code? | signal?, core?, cause, text,
 //         restarts, then, lines?, autopsy?} …], health: [{at, event, text, pid} …]} …], missing: [word …]}; oldest first,
 //         at in ms since the epoch, autopsy as core/autopsy/main.h says
+// environment {targets: [word …], cwd} what the next process gets -> {apps: [{id, name, variables: [{name, value, from:
+//         "caller"|"env_file <path>"|"env"|"env_<name>"|"deploy.<name>.env"|"port"|"instance_var"|"increment_var"|
+//         "tend"} …] | error} …], missing: [word …]}
 // list    {detail: "brief"|"table"|"full", targets?: [word …], cwd} -> {apps: [Row …], warnings: [text …],
 // missing: [word …]} save    {force: bool} -> {path, count, skipped: bool}        skipped: the list is empty
 // and not forced resurrect {} -> {path, results: [Outcome …], ok} kill    {} -> {count}; sent after every app
@@ -68,6 +72,7 @@ inline constexpr std::string_view kCanary = "canary";
 inline constexpr std::string_view kSignal = "signal";
 inline constexpr std::string_view kMessage = "message";
 inline constexpr std::string_view kWhy = "why";
+inline constexpr std::string_view kEnvironment = "environment";
 inline constexpr std::string_view kList = "list";
 inline constexpr std::string_view kSave = "save";
 inline constexpr std::string_view kResurrect = "resurrect";

@@ -27,6 +27,7 @@ std::span<const Method> start_methods();
 std::span<const Method> app_methods();
 std::span<const Method> canary_methods();
 std::span<const Method> why_methods();
+std::span<const Method> environment_methods();
 std::span<const Method> daemon_methods();
 void dispatch(Daemon& daemon, const SharedCall& call);
 

@@ -146,7 +146,7 @@ constexpr Method kMethods[] = {{api::kPing, ping},
 std::span<const Method> daemon_methods() { return kMethods; }
 
 void dispatch(Daemon& daemon, const SharedCall& call) {
-  for (const auto& table : {start_methods(), app_methods(), canary_methods(), why_methods(), daemon_methods()}) {
+  for (const auto& table : {start_methods(), app_methods(), canary_methods(), why_methods(), environment_methods(), daemon_methods()}) {
     for (const Method& m : table) {
       if (m.name == call->method()) return m.handle(daemon, call);
     }
