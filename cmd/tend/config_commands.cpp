@@ -1,9 +1,17 @@
-// check and generate.
+// check, schema, init and generate.
+#include <fcntl.h>
+
+#include <cerrno>
+#include <cstring>
+
 #include "cmd/tend/command.h"
 #include "cmd/tend/generate.h"
 #include "cmd/tend/masking.h"
 #include "cmd/tend/schema.h"
+#include "cmd/tend/templates.h"
+#include "core/base/file.h"
 #include "core/base/text.h"
+#include "core/base/unique_fd.h"
 #include "core/model/options.h"
 #include "ipc/msgpack.h"
 
@@ -38,11 +46,17 @@ int check(Session& s) {
 int generate(Session& s) {
   const std::string& what = s.args.words[0];
   const bool completion = what == "completion" && (s.args.words.size() < 2 || s.args.words[1] == "bash");
-  if (what != "man" && !completion) {
-    s.complain("generate: found " + printable(what) + "; accepted: man, completion bash");
+  const std::string page = s.args.words.size() < 2 ? "" : s.args.words[1];
+  const bool man = what == "man" && (page.empty() || page == "ecosystem");
+  if (!man && !completion) {
+    s.complain("generate: found " + printable(page.empty() ? what : what + " " + page) +
+               "; accepted: man, man ecosystem, completion bash");
     return s.exit_of(kUsage);
   }
-  s.print(completion ? generate_bash_completion(s.pm2 ? "pm2" : "tend") : generate_man());
+  if (man)
+    s.print(page.empty() ? generate_man() : generate_ecosystem_man());
+  else
+    s.print(generate_bash_completion(s.pm2 ? "pm2" : "tend"));
   return kDone;
 }
 
@@ -51,10 +65,38 @@ int schema(Session& s) {
   return kDone;
 }
 
+// PM2 writes over what is there; tend needs --force for that.
+int init(Session& s) {
+  const std::string kind = s.args.words.empty() ? "" : s.args.words[0];
+  if (!kind.empty() && kind != "simple") {
+    s.complain(s.args.command + ": found " + printable(kind) + "; accepted: simple, or nothing");
+    return s.exit_of(kUsage);
+  }
+  const std::string path = s.caller.cwd + "/ecosystem.config.js";
+  const std::string text = kind == "simple" ? simple_template() : full_template(s.pm2);
+  const int replace = s.pm2 || s.args.force ? O_TRUNC : O_EXCL;
+  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | replace, 0644));
+  if (!fd) {
+    const int code = errno;
+    if (code == EEXIST)
+      s.complain(printable(path) + " is there already; --force replaces it");
+    else
+      s.complain(printable(path) + ": " + std::strerror(code));
+    return kFailed;
+  }
+  if (auto done = write_all(fd.get(), text); !done) {
+    s.complain(printable(path) + ": " + done.error().message);
+    return kFailed;
+  }
+  s.say("File " + printable(path) + " generated\n");
+  return kDone;
+}
+
 constexpr Command kCommands[] = {
     {"schema", "", "Files", "", "Print the JSON schema of files of apps, for editors.", schema},
     {"check", "", "Files", "<file>", "Read a file of apps and tell what is wrong with it.", check, 1},
-    {"generate", "", "Files", "man|completion bash", "Print the manual page or the shell's completion.",
+    {"init", "ecosystem", "Files", "[simple]", "Write an ecosystem.config.js to begin with.", init},
+    {"generate", "", "Files", "man [ecosystem]|completion bash", "Print a manual page or the shell's completion.",
      generate, 1},
 };
 

@@ -6,6 +6,7 @@
 namespace tend::cli {
 
 std::string generate_man();
+std::string generate_ecosystem_man();  // tend-ecosystem(5): files of apps
 std::string generate_bash_completion(std::string_view program);
 
 }  // namespace tend::cli

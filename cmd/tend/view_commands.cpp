@@ -1,4 +1,6 @@
 // list and its machine-readable kin, describe, pid, id, env.
+#include <algorithm>
+
 #include "cmd/pm2/jlist.h"
 #include "cmd/pm2/package_version.h"
 #include "cmd/pm2/personality.h"
@@ -170,7 +172,23 @@ int pm2_env(Session& s) {
   return kDone;
 }
 
-// Each variable with where it comes from.
+// Under each source the variables that come from it.
+void print_environment(Session& s, const List& variables) {
+  std::vector<std::string> sources;
+  for (const Value& v : variables) {
+    if (std::find(sources.begin(), sources.end(), v.at("from").text()) == sources.end())
+      sources.push_back(v.at("from").text());
+  }
+  for (const std::string& source : sources) {
+    s.print(render::paint(render::Ink::bold, "# " + printable(source), s.colour()) + "\n");
+    for (const Value& v : variables) {
+      if (v.at("from").text() != source) continue;
+      s.print(printable(v.at("name").text()) + ": " +
+              render::paint(render::Ink::green, printable(v.at("value").text()), s.colour()) + "\n");
+    }
+  }
+}
+
 int tend_env(Session& s) {
   auto reply = s.ask(api::kEnvironment, Map{{"targets", List{s.args.words[0]}}, {"cwd", s.caller.cwd}},
                      Need::existing);
@@ -179,33 +197,31 @@ int tend_env(Session& s) {
     s.complain_raw(nothing_there(s, s.args.words[0]));
     return kFailed;
   }
-  Value apps = reply->at("apps");
+  List apps = reply->at("apps").list();
   bool good = true;
-  for (Value& app : *apps.as<List>()) {
-    Map& fields = *app.as<Map>();
-    if (const std::string& wrong = fields["error"].text(); !wrong.empty()) {
-      s.complain(printable(fields["name"].text()) + ": " + printable(wrong));
+  for (Value& app : apps) {
+    if (const std::string& wrong = app.at("error").text(); !wrong.empty()) {
+      s.complain(printable(app.at("name").text()) + ": " + printable(wrong));
       good = false;
       continue;
     }
-    fields.erase("error");
-    for (Value& variable : *fields["variables"].as<List>()) {
-      Map& v = *variable.as<Map>();
-      if (masks_secrets(s)) v.set("value", render::masked(v["name"].text(), v["value"].text()));
-      if (s.args.json) continue;
-      s.print(printable(v["name"].text()) + ": " +
-              render::paint(render::Ink::green, printable(v["value"].text()), s.colour()) + "  (" +
-              printable(v["from"].text()) + ")\n");
+    List variables = app.at("variables").list();
+    for (Value& v : variables) {
+      if (masks_secrets(s))
+        v.as<Map>()->set("value", render::masked(v.at("name").text(), v.at("value").text()));
     }
-    if (!s.args.json) break;  // its instances differ in their numbers alone
+    if (s.args.json) {
+      app.as<Map>()->set("variables", std::move(variables));
+    } else {
+      print_environment(s, variables);
+      break;  // its instances differ in their numbers alone
+    }
   }
   if (s.args.json) s.print(ipc::to_json(apps) + "\n");
   return good ? kDone : kFailed;
 }
 
-int env(Session& s) {
-  return s.pm2 && !s.args.json ? pm2_env(s) : tend_env(s);
-}
+int env(Session& s) { return s.pm2 && !s.args.json ? pm2_env(s) : tend_env(s); }
 
 constexpr Command kCommands[] = {
     {"list", "ls l ps status", "Looking", "", "The table of apps.", list},

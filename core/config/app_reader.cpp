@@ -100,7 +100,7 @@ class Reader {
   }
 
   void field(const std::string& key, const Value& value) {
-    if (kept(key, context_.pm2)) {
+    if (kept(key, context_.pm2 && !is_procfile(file_))) {
       extra_.set(key, value);
       if (key == "env_vars" && !context_.pm2)
         add(false, key, "used with --env vars alone; variables for always belong in env", "");
@@ -177,10 +177,9 @@ class Reader {
         add(true, key, "found " + done.error().found + "; accepted: " + done.error().accepted, "");
       }
     }
-    if (spec_.port != 0 && (own || !context_.pm2)) {
+    if (spec_.port != 0 && own) {
       lay_over(spec_.env, {{"PORT", std::to_string(spec_.port)}});
       origins_.set("PORT", "port");
-      spec_.given.set(index_of(row));
     }
   }
 

@@ -9,7 +9,7 @@
 namespace tend::config {
 namespace {
 
-enum class Format { kNone, kJson, kYaml, kJavaScript };
+enum class Format { kNone, kJson, kYaml, kJavaScript, kProcfile };
 
 Format format_of(std::string_view word, bool pm2) {
   constexpr std::pair<std::string_view, Format> kEndings[] = {{".json", Format::kJson},
@@ -18,6 +18,7 @@ Format format_of(std::string_view word, bool pm2) {
                                                               {".config.js", Format::kJavaScript},
                                                               {".config.cjs", Format::kJavaScript},
                                                               {".config.mjs", Format::kJavaScript}};
+  if (is_procfile(word)) return Format::kProcfile;
   for (const auto& [ending, format] : kEndings) {
     if (pm2 ? word.find(ending) != std::string_view::npos : word.ends_with(ending)) return format;
   }
@@ -107,7 +108,14 @@ Result<Document> parse_document(const std::string& path, const Context& context)
   const std::string file = path == "-" ? path : absolute_path(path, context.cwd, context.user_home);
   auto text = read_text(file);
   if (!text) return tl::unexpected(text.error());
-  return format == Format::kYaml ? parse_yaml(*text, shown(path)) : parse_lax_json(*text, shown(path));
+  if (format == Format::kProcfile) return parse_procfile(*text, file, shown(path), context);
+  if (format == Format::kYaml) return parse_yaml(*text, shown(path));
+  auto document = parse_lax_json(*text, shown(path));
+  if (document || path != "-" || context.pm2) return document;
+  // What comes in by stdin has no name that tells its form.
+  const std::string_view begin = trim(*text);
+  if (begin.starts_with('{') || begin.starts_with('[')) return document;
+  return parse_yaml(*text, shown(path));
 }
 
 Result<Value> parse_file(const std::string& path, const Context& context) {

@@ -45,8 +45,9 @@ TEST_CASE("apps are found in every shape of the root") {
   CHECK(load(f, "9.json", "{apps:7}").failed);
   CHECK(load(f, "10.json", "7").failed);
   CHECK(load(f, "11.json", "[7]").failed);
-  CHECK(load(f, "package.json", "{name:'x',version:'1.0.0',scripts:{start:'y'}}").problems.back().pm2_text ==
-        "Error: No script path - aborting");
+  const std::string package = "{name:'x',version:'1.0.0',scripts:{start:'y'}}";
+  CHECK(load(f, "package.json", package, true).problems.back().pm2_text == "Error: No script path - aborting");
+  CHECK(messages(load(f, "package.json", package)).find("a package without apps") != std::string::npos);
 }
 
 TEST_CASE("a wrong field is named by file, line, app, value and what is accepted, and nothing starts") {
