@@ -34,6 +34,9 @@ std::vector<FieldChange> compare(const PresentApp& present, const WantedApp& wan
   std::vector<FieldChange> fields;
   for (const OptionRow& row : options()) {
     if (among(kOutside, row.key)) continue;
+    // Unless given it follows from whether a number of instances was, and scaling restarts nothing.
+    const std::size_t i = index_of(row);
+    if (row.key == "merge_logs" && !present.spec.given[i] && !wanted.spec.given[i]) continue;
     Value before = get(present.spec, row), after = get(wanted.spec, row);
     if (before == after) continue;
     recreate = recreate || among(kBornWith, row.key);

@@ -82,6 +82,14 @@ TEST_CASE("another number of instances is no change of the app, and counts what 
   CHECK_FALSE(found[0].none());
 }
 
+TEST_CASE("a merge_logs that nobody gave is no difference, a given one is") {
+  AppSpec then = spec("a");
+  then.merge_logs = true;
+  CHECK(compare({present(spec("a"))}, {then})[0].none());
+  then.given.set(index_of(*find_option("merge_logs")));
+  CHECK(compare({present(spec("a"))}, {then})[0].kind == Kind::changed);
+}
+
 TEST_CASE("what a slot is born with makes a new one") {
   AppSpec then = spec("a");
   then.uid = "nobody";
