@@ -111,7 +111,8 @@ bool show_file_start(Session& s, const Value& reply, std::string_view verb) {
   };
   const List& results = reply.at("results").list();
   for (const Value& o : results)
-    add(o.at("action").text() == "started" ? started : restarted, o.at("name").text());
+    add(o.at("action").text() == "started" || o.at("action").text() == "added" ? started : restarted,
+        o.at("name").text());
   const auto of = [&](const std::string& name) {
     List ids;
     for (const Value& o : results)

@@ -69,6 +69,7 @@ class Reader {
     environment();
     if (!extra_.empty()) spec_.extra = std::move(extra_);
     if (!origins_.empty()) spec_.origins = std::move(origins_);
+    spec_.typed = std::move(typed_);
     return std::move(spec_);
   }
 
@@ -114,14 +115,15 @@ class Reader {
     if (value.is_null()) return;
     if (row->key == "filter_env" && filter(value)) return;
     const auto done = assign(spec_, *row, tidied(*row, value));
+    if (row->key == "env") note_types(value);
     if (done) return;
     // PM2 lets texts pass as some booleans ("pmx") and does nothing with them.
     if (context_.pm2 && std::holds_alternative<bool AppSpec::*>(row->slot)) return;
     add(true, key, "found " + done.error().found + "; accepted: " + done.error().accepted, "");
   }
 
-  // true: nothing is inherited, which PM2 means and does not do. A text is the name of one variable in PM2, not
-  // a part of names. False: as any other.
+  // true: nothing is inherited, which PM2 means and does not do. A text is the name of one variable in PM2,
+  // not a part of names. False: as any other.
   bool filter(const Value& value) {
     const OptionRow& row = *find_option("filter_env");
     if (value.boolean() && !context_.pm2) {
@@ -146,7 +148,8 @@ class Reader {
     }
     if (row.key == "stop_exit_codes" && !context_.pm2) {
       std::string text = value.text();  // "[0]"
-      std::replace_if(text.begin(), text.end(), [](char c) { return c == '[' || c == ']'; }, ' ');
+      std::replace_if(
+          text.begin(), text.end(), [](char c) { return c == '[' || c == ']'; }, ' ');
       return text;
     }
     return value;
@@ -159,7 +162,6 @@ class Reader {
 
   void environment() {
     const OptionRow& row = *find_option("env");
-    const bool own = spec_.given[index_of(row)];
     if (!context_.env_name.empty()) {
       const Value& deployed = document_.root.at("deploy").at(context_.env_name).at("env");
       if (deployed.is<Map>()) below(row, deployed);
@@ -170,6 +172,7 @@ class Reader {
         add(false, key, "not defined",
             "Environment [" + printable(context_.env_name) + "] is not defined in process file");
       } else if (AppSpec other; auto done = assign(other, row, *above)) {
+        note_types(*above);
         lay_over(spec_.env, other.env);
         for (const auto& [name, text] : other.env) origins_.set(name, key);
         spec_.given.set(index_of(row));
@@ -177,9 +180,18 @@ class Reader {
         add(true, key, "found " + done.error().found + "; accepted: " + done.error().accepted, "");
       }
     }
-    if (spec_.port != 0 && own) {
+    if (spec_.port != 0) {
       lay_over(spec_.env, {{"PORT", std::to_string(spec_.port)}});
       origins_.set("PORT", "port");
+      typed_.emplace_back("PORT");
+      spec_.given.set(index_of(row));
+    }
+  }
+
+  void note_types(const Value& env) {
+    for (const auto& [name, value] : env.map()) {
+      std::erase(typed_, name);
+      if (!value.is<std::string>()) typed_.push_back(name);
     }
   }
 
@@ -188,8 +200,9 @@ class Reader {
     AppSpec other;
     if (!assign(other, row, deployed)) return;
     for (const auto& [name, text] : other.env) {
-      if (find_variable(spec_.env, name) == nullptr)
-        origins_.set(name, "deploy." + context_.env_name + ".env");
+      const bool shown = find_variable(spec_.env, name) == nullptr;
+      if (shown && !deployed.at(name).is<std::string>()) typed_.push_back(name);
+      if (shown) origins_.set(name, "deploy." + context_.env_name + ".env");
     }
     lay_over(other.env, spec_.env);
     spec_.env = std::move(other.env);
@@ -204,7 +217,8 @@ class Reader {
   AppSpec spec_;
   Map extra_;
   Map origins_;  // AppSpec::origins
-  Env below_;    // the env of the file's defaults
+  StringList typed_;
+  Env below_;  // the env of the file's defaults
 };
 
 }  // namespace

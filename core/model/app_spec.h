@@ -110,6 +110,7 @@ struct AppSpec {
   Value extra;               // other keys that PM2 keeps in its record (env_file, env_<name>), a map
   // Not options: where it came from
   std::string source;        // the file of apps that it was started by, absolute; empty: none
+  StringList typed;          // variables of env that are numbers or booleans in the file
   Value origins;             // variables of env that are not of the file's own `env`: name -> "env_production" …
 
   // Which rows of the option table (index into options()) the user gave, and which of the others config::resolve
