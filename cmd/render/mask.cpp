@@ -45,6 +45,13 @@ std::string masked_word(const std::string& word) {
 
 }  // namespace
 
+std::vector<std::string> masked_words(const std::vector<std::string>& words) {
+  std::vector<std::string> out;
+  const Value masked = masked_value("", List(words.begin(), words.end()));
+  for (const Value& word : masked.list()) out.push_back(word.text());
+  return out;
+}
+
 Value masked_value(std::string_view key, const Value& value) {
   if (const auto* map = value.as<Map>()) {
     Map out;

@@ -167,12 +167,15 @@ Value ecosystem_schema() {
   const Map files{
       {"type", "object"},
       {"properties", Map{{"path", type("string")}, {"port", any_of({type("integer"), type("string")})}}}};
+  // `pm2` may hold {apps: …} in turn.
+  const Map below{{"type", "object"}, {"required", List{"apps"}}, {"properties", Map{{"apps", ref("apps")}}}};
   const auto holder = [&](std::string_view key) {
-    return Map{{"type", "object"},
-               {"required", List{key}},
-               {"properties", Map{{std::string(key), ref("apps")},
-                                  {"deploy", Map{{"type", "object"}, {"additionalProperties", ref("host")}}},
-                                  {"static", list_of(ref("files"))}}}};
+    return Map{
+        {"type", "object"},
+        {"required", List{key}},
+        {"properties", Map{{std::string(key), key == "pm2" ? any_of({ref("apps"), below}) : ref("apps")},
+                           {"deploy", Map{{"type", "object"}, {"additionalProperties", ref("host")}}},
+                           {"static", list_of(ref("files"))}}}};
   };
   return Map{
       {"$schema", "https://json-schema.org/draft/2020-12/schema"},

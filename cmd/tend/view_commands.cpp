@@ -82,7 +82,8 @@ std::string pm2_epilogue(const Session& s, const Value& row) {
   for (const auto& [key, value] : row.at("base_env").map()) {
     const char* mine = s.caller.variable(key);
     if (mine != nullptr && value.text() != mine) {
-      divergent.rows.push_back({{printable(key), render::Ink::bold}, {printable(value.text())}});
+      const std::string text = masks_secrets(s) ? render::masked(key, value.text()) : value.text();
+      divergent.rows.push_back({{printable(key), render::Ink::bold}, {printable(text)}});
     }
   }
   const std::string name = printable(row.at("name").text());
@@ -111,7 +112,7 @@ int describe(Session& s) {
       const auto parsed = spec_from_value(row.at("spec"));
       const AppSpec spec = parsed ? *parsed : AppSpec{};
       if (row.at("version").text().empty()) row.as<Map>()->set("version", pm2::package_version(spec.script));
-      s.say(render::describe(row, spec, page, s.args.show_secrets));
+      s.say(render::describe(row, spec, page, !masks_secrets(s)));
       for (const Value& app : past.at("apps").list()) {
         if (app.at("id") == row.at("id")) s.say(render::verdicts(app, kVerdictsShown, page));
       }

@@ -104,7 +104,8 @@ class Secrets(TendTest):
                                                    "args": ["1000"]}]})
         caller = {"MY_SECRET_KEY": CANARY}
         outputs = [self.tend.ok("start", "eco.json", env=caller), self.tend.ok("start", "two.json", env=caller),
-                   self.tend.ok("start", "sleep", "--name", "c", "--", "1000", env={"URL": url})]
+                   self.tend.ok("start", self.tend.sleeper(), "--name", "c", "--", "--api-token", CANARY, f"--url={url}",
+                                env={"URL": url})]
         self.assertEqual(variables(self.tend.app("a")["pid"])["API_TOKEN"], CANARY)
         self.assertEqual(variables(self.tend.app("b")["pid"])["FILE_SECRET"], CANARY)
         app["env"] = {"API_TOKEN": CANARY + "2", "DATABASE_URL": url + "2"}
@@ -113,7 +114,7 @@ class Secrets(TendTest):
         os.kill(self.tend.app("b")["pid"], 9)
         self.tend.wait_status("b", "online")
         for words in (("jlist",), ("prettylist",), ("list", "--json"), ("list",), ("describe", "a"), ("describe", "b"),
-                      ("describe", "a", "--json"), ("describe", "c", "--json"), ("env", "a"), ("env", "b", "--json"),
+                      ("describe", "a", "--json"), ("describe", "c"), ("describe", "c", "--json"), ("why", "c"), ("env", "a"), ("env", "b", "--json"),
                       ("env", "b"), ("env", "c"), ("why", "b"), ("why", "b", "--json"), ("check", "eco.json", "--json"),
                       ("diff", "eco.json"), ("diff", "eco.json", "--json"),
                       ("apply", "eco.json", "--dry-run", "--json"), ("apply", "eco.json", "--json")):
@@ -121,6 +122,7 @@ class Secrets(TendTest):
         for done in outputs:
             self.assertNotIn(CANARY, done.stdout + done.stderr, done.args)
         self.assertIn(CANARY, self.tend.ok("env", "a", "--show-secrets").stdout)
+        self.assertIn(CANARY, self.tend.ok("describe", "c", "--show-secrets").stdout)
         self.assertIn(CANARY, self.tend.ok("jlist", "--show-secrets").stdout)
         holders = 0
         for folder, folders, files in os.walk(self.tend.home):
