@@ -104,7 +104,7 @@ Result<Value> ask_start(Session& s, const std::vector<AppSpec>& apps, bool from_
 namespace {
 
 // PM2's report on the apps of a file: what ran before, then what is new.
-bool show_file_start(Session& s, const Value& reply, std::string_view verb) {
+bool show_file_start(Session& s, const Value& reply, std::string_view verb, const StringList& asked) {
   std::vector<std::string> restarted, started;
   const auto add = [](std::vector<std::string>& names, const std::string& name) {
     if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
@@ -127,7 +127,10 @@ bool show_file_start(Session& s, const Value& reply, std::string_view verb) {
   }
   if (!started.empty()) {
     std::string names;
-    for (const auto& name : started) names += (names.empty() ? "" : ", ") + printable(name);
+    for (const auto& name : asked) {  // those that cannot start too
+      if (std::find(restarted.begin(), restarted.end(), name) == restarted.end())
+        names += (names.empty() ? "" : ", ") + printable(name);
+    }
     s.say(pm2::warn("Applications " + names + " not running, starting...", s.colour()));
     for (const auto& name : started) {
       s.say(pm2::plain(
@@ -228,7 +231,7 @@ bool start_file(Session& s, const std::string& path, std::string_view verb) {
     s.fail(reply.error());
     return false;
   }
-  const bool good = s.pm2 ? show_file_start(s, *reply, verb) : show_outcomes(s, *reply);
+  const bool good = s.pm2 ? show_file_start(s, *reply, verb, loaded.named) : show_outcomes(s, *reply);
   return good && !loaded.failed;
 }
 

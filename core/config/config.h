@@ -35,6 +35,7 @@ struct Problem {
 struct Loaded {
   std::vector<AppSpec> apps;      // resolved; under tend empty when any problem is fatal
   std::vector<Problem> problems;
+  StringList named;               // the apps of a file that were asked for, also those that cannot run
   bool failed = false;            // the command must exit 1 (under pm2 the good apps may still start: missing script)
 };
 

@@ -84,7 +84,7 @@ void warn_of_folders(const AppSpec& spec, std::set<std::string>& told, std::vect
 Loaded refused(const std::string& path, const Error& error) {
   const bool absent = error.code == ENOENT && error.message.find("No such file") != std::string::npos;
   const std::string file = shown(path);
-  return {{}, {{true, error.message, "File " + file + (absent ? " not found" : " malformated")}}, true};
+  return {{}, {{true, error.message, "File " + file + (absent ? " not found" : " malformated")}}, {}, true};
 }
 
 // True when no problem from `first` on is fatal.
@@ -150,6 +150,8 @@ Loaded load_file(const std::string& path, const Context& context, const AppSpec&
   for (auto& [spec, entry] : read) {
     if (!entry->app->is<Map>() || !selected(written_name(spec), context.only)) continue;
     merge_flags(spec, flags);
+    const bool suffixed = spec.append_env_to_name && !context.env_name.empty();
+    loaded.named.push_back(written_name(spec) + (suffixed ? '-' + context.env_name : ""));
     if (auto done = resolve(spec, context); !done) {
       Problem problem = std::move(done.error());
       problem.message = shown(path) + ": " + app_label(*entry) + ": " + problem.message;
