@@ -39,7 +39,7 @@ int unknown(Session& s) {
 
 std::span<const std::span<const Command>> groups() {
   static const std::array<std::span<const Command>, 8> kGroups = {
-      apps_commands(),   view_commands(),   logs_commands(), persist_commands(),
+      apps_commands(),   view_commands(),   logs_commands(),  persist_commands(),
       daemon_commands(), config_commands(), apply_commands(), event_commands()};
   return kGroups;
 }

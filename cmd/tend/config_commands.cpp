@@ -96,8 +96,8 @@ constexpr Command kCommands[] = {
     {"schema", "", "Files", "", "Print the JSON schema of files of apps, for editors.", schema},
     {"check", "", "Files", "<file>", "Read a file of apps and tell what is wrong with it.", check, 1},
     {"init", "ecosystem", "Files", "[simple]", "Write an ecosystem.config.js to begin with.", init},
-    {"generate", "", "Files", "man [ecosystem]|completion bash", "Print a manual page or the shell's completion.",
-     generate, 1},
+    {"generate", "", "Files", "man [ecosystem]|completion bash",
+     "Print a manual page or the shell's completion.", generate, 1},
 };
 
 }  // namespace

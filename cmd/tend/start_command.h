@@ -15,8 +15,8 @@ int start_command(Session& s);
 bool start_file(Session& s, const std::string& path, std::string_view verb);
 // Tells what was wrong with a file or a script.
 void show_problems(Session& s, const config::Loaded& loaded);
-// Asks for the apps by the RPC method start. `ids`: a list of the instances that may be taken for them; null: by
-// name.
+// Asks for the apps by the RPC method start. `ids`: a list of the instances that may be taken for them; null:
+// by name.
 Result<Value> ask_start(Session& s, const std::vector<AppSpec>& apps, bool from_file, std::string_view verb,
                         const Value& ids = {});
 

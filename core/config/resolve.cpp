@@ -140,6 +140,9 @@ void unbuffer_python(AppSpec& spec) {
                                [](const auto& e) { return e.first == "PYTHONUNBUFFERED"; });
   if (set) return;
   spec.env.emplace_back("PYTHONUNBUFFERED", "1");
+  Map origins = spec.origins.map();
+  origins.set("PYTHONUNBUFFERED", "tend");
+  spec.origins = std::move(origins);
   mark_resolved(spec, "env");
 }
 

@@ -63,7 +63,9 @@ Result<std::vector<Entry>> app_entries(const Document& document, bool pm2) {
   }
   if (!pm2 && root.map().find("script") == nullptr && root.map().find("scripts") != nullptr &&
       root.map().find("version") != nullptr)
-    return fail("found a package without apps; accepted: its field apps or pm2 (npm's scripts are started by: npm -- start)");
+    return fail(
+        "found a package without apps; accepted: its field apps or pm2 (npm's scripts are started by: npm -- "
+        "start)");
   entries.push_back({&root, "", ""});
   return entries;
 }

@@ -10,8 +10,7 @@ namespace {
 // --update-env under the name pm2: a variable that the caller has wins over the file's (compat.md 3.4).
 std::shared_ptr<const AppSpec> without_variables(const AppSpec& spec, const Env& callers) {
   auto copy = std::make_shared<AppSpec>(spec);
-  std::erase_if(copy->env,
-                [&](const auto& entry) { return find_variable(callers, entry.first) != nullptr; });
+  std::erase_if(copy->env, [&](const auto& entry) { return find_variable(callers, entry.first) != nullptr; });
   return copy;
 }
 

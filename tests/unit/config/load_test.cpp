@@ -46,7 +46,8 @@ TEST_CASE("apps are found in every shape of the root") {
   CHECK(load(f, "10.json", "7").failed);
   CHECK(load(f, "11.json", "[7]").failed);
   const std::string package = "{name:'x',version:'1.0.0',scripts:{start:'y'}}";
-  CHECK(load(f, "package.json", package, true).problems.back().pm2_text == "Error: No script path - aborting");
+  CHECK(load(f, "package.json", package, true).problems.back().pm2_text ==
+        "Error: No script path - aborting");
   CHECK(messages(load(f, "package.json", package)).find("a package without apps") != std::string::npos);
 }
 
