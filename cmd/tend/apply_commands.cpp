@@ -132,10 +132,14 @@ class Applying {
       if (d.kind == Kind::added || d.kind == Kind::recreated) fresh.push_back(plan_.wanted[d.wanted].spec);
     }
     if (!gone.empty()) act("delete", std::move(gone), names);
+    // Nothing is restarted that goes, and nothing is copied that is about to change.
+    const auto kept = [](const AppDifference& d) { return d.kind == Kind::same || d.kind == Kind::changed; };
+    for (const auto& d : plan_.found)
+      if (kept(d) && d.before > d.after) scale(d);
     change();
     for (const auto& d : plan_.found) {
-      if (d.kind != Kind::same && d.kind != Kind::changed) continue;
-      if (d.before != d.after) scale(d);
+      if (!kept(d)) continue;
+      if (d.before < d.after) scale(d);
       if (d.kind == Kind::same && !d.down.empty()) act("restart", numbers(d.down), {d.name});
     }
     if (!fresh.empty()) take(ask_start(s_, fresh, true, "restart", List{}));

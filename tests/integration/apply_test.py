@@ -72,6 +72,15 @@ class Apply(TendTest):
         self.assertEqual(len(self.pids()["grows"]), 1)
         self.assertEqual(self.diff(code=0), {})
 
+    def test_what_goes_is_not_restarted_before(self):
+        self.file({"name": "a", "instances": 3})
+        self.tend.ok("apply", "eco.json")
+        self.file({"name": "a", "instances": 1, "restart_delay": 7})
+        results = json.loads(self.tend.ok("apply", "eco.json", "--json").stdout)["results"]
+        self.assertEqual([(r["id"], r["action"]) for r in results],
+                         [(2, "deleted"), (1, "deleted"), (0, "restarted")])
+        self.assertEqual(self.diff(code=0), {})
+
     def test_prune_deletes_nothing_that_another_file_or_a_person_started(self):
         self.file({"name": "theirs"}, name="other.json")
         self.tend.ok("start", "other.json")
