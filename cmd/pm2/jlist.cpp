@@ -1,11 +1,13 @@
 #include "cmd/pm2/jlist.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <map>
 
 #include "cmd/pm2/package_version.h"
 #include "cmd/render/metrics.h"
+#include "core/base/text.h"
 #include "core/model/api.h"
 #include "core/model/app_spec.h"
 #include "core/model/options.h"
@@ -28,15 +30,6 @@ Value list_of(const StringList& words) {
   return list;
 }
 
-void set_options(Map& env, const AppSpec& spec) {
-  for (const OptionRow& row : options()) {
-    if (!spec.given[index_of(row)] || shown_elsewhere(row.key)) continue;
-    env.set(std::string(row.pm2_key.empty() ? row.key : row.pm2_key), get(spec, row));
-  }
-  for (const auto& [key, value] : spec.extra.map()) env.set(key, value);
-  if (!spec.env_file.empty()) env.set("env_file", spec.env_file);
-}
-
 // A text that a number or a boolean would be written as.
 Value typed(const std::string& text) {
   if (text == "true" || text == "false") return text == "true";
@@ -52,6 +45,20 @@ Value typed(const std::string& text) {
   return d;
 }
 
+void set_options(Map& env, const AppSpec& spec) {
+  for (const OptionRow& row : options()) {
+    if (!spec.given[index_of(row)] || shown_elsewhere(row.key)) continue;
+    env.set(std::string(row.pm2_key.empty() ? row.key : row.pm2_key), get(spec, row));
+  }
+  for (const char* key : {"uid", "gid"}) {
+    if (const Value* word = env.find(key);
+        word != nullptr && is_digits(word->text()) && word->text().size() < 11)
+      env.set(key, typed(word->text()));
+  }
+  for (const auto& [key, value] : spec.extra.map()) env.set(key, value);
+  if (!spec.env_file.empty()) env.set("env_file", spec.env_file);
+}
+
 }  // namespace
 
 Value record(const Value& row, const std::string& version) {
@@ -60,12 +67,12 @@ Value record(const Value& row, const std::string& version) {
   const std::string& name = row.at("name").text();
   const int64_t id = row.at("id").integer();
 
-  // The file's variables win over the caller's. Numbers of the file stay numbers in PM2; a spec holds texts
-  // only, so that a file's text that reads like one becomes a number too.
+  // The file's variables win over the caller's. Numbers of the file stay numbers.
   Map vars;
   for (const auto& [key, value] : row.at("base_env").map()) vars.append(key, value);
   for (const auto& [key, value] : row.at("env").map()) {
-    vars.set(key, value.is<std::string>() ? typed(value.text()) : value);
+    const bool number = std::find(spec.typed.begin(), spec.typed.end(), key) != spec.typed.end();
+    vars.set(key, number ? typed(value.text()) : value);
   }
   if (const int64_t n = row.at("increment").integer(-1); n >= 0 && !spec.increment_var.empty()) {
     vars.set(spec.increment_var, n);
@@ -78,15 +85,15 @@ Value record(const Value& row, const std::string& version) {
   for (const char* key :
        {"autostart", "autorestart", "vizion", "pmx", "automation", "treekill", "windowsHide"})
     env.set(key, true);
-  env.set("filter_env", List{});
+  // PM2 fills some in for what a command line started, and leaves them out for the apps of a file.
+  const bool from_file = vars.find("PM2_JSON_PROCESSING") != nullptr;
+  if (!from_file) env.set("filter_env", List{});
   env.set("instance_var", spec.instance_var);
   env.set("kill_retry_time", 100);
   env.set("km_link", false);
   env.set("vizion_running", false);
   set_options(env, spec);
   if (spec.merge_logs) env.set("merge_logs", true);
-  // PM2 fills it in for what a command line started, and leaves it out for the apps of a file.
-  const bool from_file = vars.find("PM2_JSON_PROCESSING") != nullptr;
   const Value watch = spec.watch.is_null() ? Value(false) : spec.watch;
   if (!from_file || spec.given[index_of(*find_option("watch"))]) env.set("watch", watch);
   if (!spec.log_date_format.empty()) env.set("log_date_format", spec.log_date_format);
@@ -99,7 +106,7 @@ Value record(const Value& row, const std::string& version) {
   env.set("node_args", list_of(spec.node_args));
   env.set("pm_exec_path", spec.script.empty() ? row.at("script").text() : spec.script);
   env.set("pm_cwd", spec.cwd);
-  if (!spec.args.empty()) env.set("args", list_of(spec.args));
+  if (!spec.args.empty() || spec.given[index_of(*find_option("args"))]) env.set("args", list_of(spec.args));
   env.set("instances", spec.instances);
   env.set(spec.instance_var, row.at("instance").integer());
   env.set("pm_uptime", row.at("uptime").integer());
@@ -131,6 +138,43 @@ Value record(const Value& row, const std::string& version) {
              {"pm_id", id},
              {"monit", Map{{"memory", online ? row.at("memory").integer() : 0},
                            {"cpu", online ? row.at("cpu") : Value(0)}}}};
+}
+
+bool internal_key(std::string_view key) {
+  for (const std::string_view k : {"name",
+                                   "pm_id",
+                                   "status",
+                                   "exec_mode",
+                                   "exec_interpreter",
+                                   "node_args",
+                                   "pm_exec_path",
+                                   "pm_cwd",
+                                   "args",
+                                   "instances",
+                                   "pm_uptime",
+                                   "created_at",
+                                   "restart_time",
+                                   "unstable_restarts",
+                                   "prev_restart_delay",
+                                   "exit_code",
+                                   "pm_out_log_path",
+                                   "pm_err_log_path",
+                                   "pm_pid_path",
+                                   "pm_log_path",
+                                   "merge_logs",
+                                   "autostart",
+                                   "autorestart",
+                                   "vizion",
+                                   "pmx",
+                                   "automation",
+                                   "treekill",
+                                   "windowsHide",
+                                   "watch",
+                                   "instance_var",
+                                   "username",
+                                   "kill_retry_time"})
+    if (k == key) return true;
+  return false;
 }
 
 Value jlist(const List& rows) {

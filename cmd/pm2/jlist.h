@@ -13,4 +13,7 @@ Value record(const Value& row, const std::string& version);
 // `rows` as jlist's array, each with the version of its package.
 Value jlist(const List& rows);
 
+// Whether `pm2 env` leaves the record's key out (compat.md 7.5): what the manager says of the process itself.
+bool internal_key(std::string_view key);
+
 }  // namespace tend::pm2

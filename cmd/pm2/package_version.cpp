@@ -26,6 +26,8 @@ bool read_text(const std::string& path, std::string& text) {
 
 std::string package_version(const std::string& script) {
   std::string folder = script;
+  struct stat st {};
+  if (::stat(script.c_str(), &st) == 0 && S_ISDIR(st.st_mode)) folder += "/";  // node runs its index.js
   for (;;) {
     const std::size_t slash = folder.rfind('/');
     if (slash == std::string::npos) return "";

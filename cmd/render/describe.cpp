@@ -114,12 +114,12 @@ std::string describe(const Value& row, const AppSpec& spec, const Page& page, bo
   box.add("uptime", uptime_of(row, page.now));
   box.add_if("entire log path", row.at("log").text());
   box.add("script path", spec.script.empty() ? row.at("script").text() : spec.script);
-  box.add("script args", joined(spec.args));
+  box.add("script args", joined(show_secrets ? spec.args : masked_words(spec.args)));
   box.add("error log path", row.at("error").text());
   box.add("out log path", row.at("out").text());
   box.add("pid path", row.at("pid_path").text());
   box.add("interpreter", spec.interpreter);
-  box.add("interpreter args", joined(spec.node_args));
+  box.add("interpreter args", joined(show_secrets ? spec.node_args : masked_words(spec.node_args)));
   box.add("script id", std::to_string(row.at("id").integer()));
   box.add("exec cwd", spec.cwd);
   box.add("exec mode", row.at("mode").text() + "_mode");

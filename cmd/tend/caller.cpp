@@ -5,6 +5,7 @@
 
 #include <climits>
 
+#include "cmd/render/mask.h"
 #include "core/base/text.h"
 #include "core/base/unique_fd.h"
 #include "core/model/env.h"
@@ -66,7 +67,8 @@ Caller look_around(const std::vector<std::string>& argv) {
   caller.user = entry.empty() ? std::to_string(::geteuid()) : entry[0];
   const char* home = caller.variable("HOME");
   caller.user_home = home != nullptr && *home == '/' ? home : entry.empty() ? std::string() : entry[5];
-  for (const auto& word : argv) {
+  // It is shown by why and describe, and stands in the journal.
+  for (const auto& word : render::masked_words(argv)) {
     const std::string shown = caller.command_line.empty() ? word.substr(word.rfind('/') + 1) : word;
     caller.command_line += (caller.command_line.empty() ? "" : " ") + printable(shown);
   }

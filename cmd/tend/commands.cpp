@@ -57,6 +57,7 @@ std::span<const std::span<const Command>> groups() {
       care_commands(),
       move_commands(),
       talk_commands(),
+      apply_commands(),
       absent_commands(),
   });
   return kGroups;

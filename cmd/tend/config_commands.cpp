@@ -1,7 +1,17 @@
-// check and generate.
+// check, schema, init and generate.
+#include <fcntl.h>
+
+#include <cerrno>
+#include <cstring>
+
 #include "cmd/tend/command.h"
 #include "cmd/tend/generate.h"
+#include "cmd/tend/masking.h"
+#include "cmd/tend/schema.h"
+#include "cmd/tend/templates.h"
+#include "core/base/file.h"
 #include "core/base/text.h"
+#include "core/base/unique_fd.h"
 #include "core/model/options.h"
 #include "ipc/msgpack.h"
 
@@ -19,8 +29,10 @@ int check(Session& s) {
     for (const auto& problem : loaded.problems)
       problems.push_back(
           Map{{"fatal", problem.fatal}, {"message", problem.message}, {"pm2", problem.pm2_text}});
-    s.print(ipc::to_json(Map{
-                {"file", path}, {"ok", good}, {"apps", std::move(apps)}, {"problems", std::move(problems)}}) +
+    s.print(ipc::to_json(for_output(s, Map{{"file", path},
+                                           {"ok", good},
+                                           {"apps", std::move(apps)},
+                                           {"problems", std::move(problems)}})) +
             "\n");
     return good ? kDone : kFailed;
   }
@@ -34,17 +46,54 @@ int check(Session& s) {
 
 int generate(Session& s) {
   const std::string& what = s.args.words[0];
-  if (what != "man") {
-    s.complain("generate: found " + printable(what) + "; accepted: man");
+  const std::string page = s.args.words.size() < 2 ? "" : s.args.words[1];
+  const bool man = what == "man" && (page.empty() || page == "ecosystem");
+  if (!man) {
+    s.complain("generate: found " + printable(page.empty() ? what : what + " " + page) +
+               "; accepted: man, man ecosystem");
     return s.exit_of(kUsage);
   }
-  s.print(generate_man());
+  s.print(page.empty() ? generate_man() : generate_ecosystem_man());
+  return kDone;
+}
+
+int schema(Session& s) {
+  s.print(ipc::to_json(ecosystem_schema(), 2) + "\n");
+  return kDone;
+}
+
+// PM2 writes over what is there; tend needs --force for that.
+int init(Session& s) {
+  const std::string kind = s.args.words.empty() ? "" : s.args.words[0];
+  if (!kind.empty() && kind != "simple") {
+    s.complain(s.args.command + ": found " + printable(kind) + "; accepted: simple, or nothing");
+    return s.exit_of(kUsage);
+  }
+  const std::string path = s.caller.cwd + "/ecosystem.config.js";
+  const std::string text = kind == "simple" ? simple_template() : full_template(s.pm2);
+  const int replace = s.pm2 || s.args.force ? O_TRUNC : O_EXCL;
+  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | replace, 0644));
+  if (!fd) {
+    const int code = errno;
+    if (code == EEXIST)
+      s.complain(printable(path) + " is there already; --force replaces it");
+    else
+      s.complain(printable(path) + ": " + std::strerror(code));
+    return kFailed;
+  }
+  if (auto done = write_all(fd.get(), text); !done) {
+    s.complain(printable(path) + ": " + done.error().message);
+    return kFailed;
+  }
+  s.say("File " + printable(path) + " generated\n");
   return kDone;
 }
 
 constexpr Command kCommands[] = {
+    {"schema", "", "Files", "", "Print the JSON schema of files of apps, for editors.", schema},
     {"check", "", "Files", "<file>", "Read a file of apps and tell what is wrong with it.", check, 1},
-    {"generate", "", "Files", "man", "Print the manual page, with all options.", generate, 1},
+    {"init", "ecosystem", "Files", "[simple]", "Write an ecosystem.config.js to begin with.", init},
+    {"generate", "", "Files", "man [ecosystem]", "Print a manual page, with all options.", generate, 1},
 };
 
 }  // namespace

@@ -6,5 +6,6 @@
 namespace tend::cli {
 
 std::string generate_man();
+std::string generate_ecosystem_man();  // tend-ecosystem(5): files of apps
 
 }  // namespace tend::cli

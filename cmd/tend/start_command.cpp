@@ -35,7 +35,8 @@ bool refused_value(std::string_view text) {
   return false;
 }
 
-// Tells what was wrong with a file or a script.
+}  // namespace
+
 void show_problems(Session& s, const config::Loaded& loaded) {
   for (const auto& problem : loaded.problems) {
     if (!s.pm2) {
@@ -50,6 +51,8 @@ void show_problems(Session& s, const config::Loaded& loaded) {
   }
 }
 
+namespace {
+
 Value env_for(const Session& s, bool from_file) {
   Value env = s.caller.env_value();
   if (s.pm2) {
@@ -61,20 +64,23 @@ Value env_for(const Session& s, bool from_file) {
 }
 
 Result<Value> ask_part(Session& s, List specs, bool from_file, std::string_view verb, Millis extra,
-                       const Value& first) {
+                       const Value& first, const Value& ids) {
   Map params{{"apps", std::move(specs)},        {"env", env_for(s, from_file)}, {"cwd", s.caller.cwd},
              {"cause", s.caller.cause()},       {"from_file", from_file},       {"force", s.args.force},
              {"update_env", s.args.update_env}, {"no_wait", s.args.no_wait},    {"verb", verb},
              {"parallel", s.args.parallel}};
   if (verb == "reload" && s.args.canary > 0) params.set("canary", s.args.canary);
+  if (!ids.is_null()) params.set("ids", ids);
   for (const std::string_view key : {"floor", "unique_id"}) {
     if (!first.at(key).is_null()) params.set(std::string(key), first.at(key));
   }
   return s.ask(api::kStart, std::move(params), Need::started, extra);
 }
 
-// In parts that a message can hold; the answer is one.
-Result<Value> ask_start(Session& s, const std::vector<AppSpec>& apps, bool from_file, std::string_view verb) {
+}  // namespace
+
+Result<Value> ask_start(Session& s, const std::vector<AppSpec>& apps, bool from_file, std::string_view verb,
+                        const Value& ids) {
   Value first;
   List results;
   bool ok = true;
@@ -86,7 +92,7 @@ Result<Value> ask_start(Session& s, const std::vector<AppSpec>& apps, bool from_
       extra = verb == "reload" ? extra + Millis{replacing_takes(apps[i]).n * apps[i].instances}
                                : std::max(extra, apps[i].kill_timeout + apps[i].listen_timeout);
     }
-    auto reply = ask_part(s, std::move(specs), from_file, verb, extra, first);
+    auto reply = ask_part(s, std::move(specs), from_file, verb, extra, first, ids);
     if (!reply) return reply;
     ok = ok && reply->at("ok").boolean();
     for (const Value& o : reply->at("results").list()) results.push_back(o);
@@ -97,15 +103,18 @@ Result<Value> ask_start(Session& s, const std::vector<AppSpec>& apps, bool from_
   return first;
 }
 
+namespace {
+
 // PM2's report on the apps of a file: what ran before, then what is new.
-bool show_file_start(Session& s, const Value& reply, std::string_view verb) {
+bool show_file_start(Session& s, const Value& reply, std::string_view verb, const StringList& asked) {
   std::vector<std::string> restarted, started;
   const auto add = [](std::vector<std::string>& names, const std::string& name) {
     if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
   };
   const List& results = reply.at("results").list();
   for (const Value& o : results)
-    add(o.at("action").text() == "started" ? started : restarted, o.at("name").text());
+    add(o.at("action").text() == "started" || o.at("action").text() == "added" ? started : restarted,
+        o.at("name").text());
   const auto of = [&](const std::string& name) {
     List ids;
     for (const Value& o : results)
@@ -120,7 +129,10 @@ bool show_file_start(Session& s, const Value& reply, std::string_view verb) {
   }
   if (!started.empty()) {
     std::string names;
-    for (const auto& name : started) names += (names.empty() ? "" : ", ") + printable(name);
+    for (const auto& name : asked) {  // those that cannot start too
+      if (std::find(restarted.begin(), restarted.end(), name) == restarted.end())
+        names += (names.empty() ? "" : ", ") + printable(name);
+    }
     s.say(pm2::warn("Applications " + names + " not running, starting...", s.colour()));
     for (const auto& name : started) {
       s.say(pm2::plain(
@@ -240,7 +252,7 @@ bool start_file(Session& s, const std::string& path, std::string_view verb) {
     s.fail(reply.error());
     return false;
   }
-  const bool good = s.pm2 ? show_file_start(s, *reply, verb) : show_outcomes(s, *reply);
+  const bool good = s.pm2 ? show_file_start(s, *reply, verb, loaded.named) : show_outcomes(s, *reply);
   return good && !loaded.failed;
 }
 

@@ -1,4 +1,6 @@
 // list and its machine-readable kin, describe, pid, id, env.
+#include <algorithm>
+
 #include "cmd/pm2/jlist.h"
 #include "cmd/pm2/package_version.h"
 #include "cmd/pm2/personality.h"
@@ -7,10 +9,12 @@
 #include "cmd/render/mask.h"
 #include "cmd/render/why.h"
 #include "cmd/tend/command.h"
+#include "cmd/tend/masking.h"
 #include "cmd/tend/outcomes.h"
 #include "core/base/text.h"
 #include "core/model/api.h"
 #include "core/model/options.h"
+#include "core/model/words.h"
 #include "ipc/msgpack.h"
 
 namespace tend::cli {
@@ -48,14 +52,14 @@ int list(Session& s) {
 int jlist(Session& s) {
   auto reply = rows_of(s, "full", {});
   if (!reply) return s.fail(reply.error());
-  s.print(ipc::to_json(pm2::jlist(reply->at("apps").list())));
+  s.print(ipc::to_json(for_output(s, pm2::jlist(reply->at("apps").list()))));
   return kDone;
 }
 
 int prettylist(Session& s) {
   auto reply = rows_of(s, "full", {});
   if (!reply) return s.fail(reply.error());
-  s.print(render::inspect(pm2::jlist(reply->at("apps").list())));
+  s.print(render::inspect(for_output(s, pm2::jlist(reply->at("apps").list()))));
   return kDone;
 }
 
@@ -71,15 +75,6 @@ std::string nothing_there(Session& s, const std::string& word) {
                : "tend: " + not_found(s, word) + "\n";
 }
 
-void mask_secrets(Map& row) {
-  for (const char* key : {"env", "base_env"}) {
-    Map* vars = row[key].as<Map>();
-    if (vars == nullptr) continue;
-    for (auto& [name, value] : *vars) value = render::masked(name, value.text());
-  }
-  if (Map* spec = row["spec"].as<Map>()) spec->erase("env");  // the same as above
-}
-
 // PM2's end of a description: what differs from the caller's environment, and where to go on.
 std::string pm2_epilogue(const Session& s, const Value& row) {
   render::Table divergent;
@@ -87,7 +82,8 @@ std::string pm2_epilogue(const Session& s, const Value& row) {
   for (const auto& [key, value] : row.at("base_env").map()) {
     const char* mine = s.caller.variable(key);
     if (mine != nullptr && value.text() != mine) {
-      divergent.rows.push_back({{printable(key), render::Ink::bold}, {printable(value.text())}});
+      const std::string text = masks_secrets(s) ? render::masked(key, value.text()) : value.text();
+      divergent.rows.push_back({{printable(key), render::Ink::bold}, {printable(text)}});
     }
   }
   const std::string name = printable(row.at("name").text());
@@ -104,9 +100,11 @@ int describe(Session& s) {
   if (!reply) return s.fail(reply.error());
   if (s.args.json) {
     List rows = reply->at("apps").list();
-    for (Value& row : rows)
-      if (!s.args.show_secrets && row.is<Map>()) mask_secrets(*row.as<Map>());
-    s.print(ipc::to_json(rows) + "\n");
+    for (Value& row : rows) {  // the same as in env
+      Map* spec = row.is<Map>() ? (*row.as<Map>())["spec"].as<Map>() : nullptr;
+      if (spec != nullptr && !s.args.show_secrets) spec->erase("env");
+    }
+    s.print(ipc::to_json(for_output(s, rows)) + "\n");
   } else {
     const render::Page page = s.page();
     const Value past = s.pm2 ? Value() : verdicts_of(s, s.args.words);
@@ -114,7 +112,7 @@ int describe(Session& s) {
       const auto parsed = spec_from_value(row.at("spec"));
       const AppSpec spec = parsed ? *parsed : AppSpec{};
       if (row.at("version").text().empty()) row.as<Map>()->set("version", pm2::package_version(spec.script));
-      s.say(render::describe(row, spec, page, s.args.show_secrets));
+      s.say(render::describe(row, spec, page, !masks_secrets(s)));
       for (const Value& app : past.at("apps").list()) {
         if (app.at("id") == row.at("id")) s.say(render::verdicts(app, kVerdictsShown, page));
       }
@@ -158,29 +156,73 @@ int id(Session& s) {
   return kDone;
 }
 
-int env(Session& s) {
+// compat.md 7.5: what is one value in the record and no business of the manager's own.
+int pm2_env(Session& s) {
   auto reply = rows_of(s, "full", {s.args.words[0]});
   if (!reply) return s.fail(reply.error());
   if (reply->at("apps").list().empty()) {
-    if (s.pm2)
-      s.complain("Modules with id " + printable(s.args.words[0]) + " not found");
-    else
-      s.complain_raw(nothing_there(s, s.args.words[0]));
+    s.complain("Modules with id " + printable(s.args.words[0]) + " not found");
     return kFailed;
   }
-  const Value& row = reply->at("apps").list()[0];
-  Map vars = row.at("base_env").map();
-  for (const auto& [key, value] : row.at("env").map()) vars.set(key, value);
-  for (const auto& [key, value] : vars) {
-    const std::string& text = value.text();
-    const bool shown = s.pm2 || s.args.show_secrets;
-    s.print(
-        printable(key) + ": " +
-        render::paint(render::Ink::green, printable(shown ? text : render::masked(key, text)), s.colour()) +
-        "\n");
+  const Value records = for_output(s, pm2::jlist(reply->at("apps").list()));
+  for (const auto& [key, value] : records.list()[0].at("pm2_env").map()) {
+    if (value.is<List>() || value.is<Map>() || value.is_null() || pm2::internal_key(key)) continue;
+    s.print(printable(key) + ": " + render::paint(render::Ink::green, printable(js_text(value)), s.colour()) +
+            "\n");
   }
   return kDone;
 }
+
+// Under each source the variables that come from it.
+void print_environment(Session& s, const List& variables) {
+  std::vector<std::string> sources;
+  for (const Value& v : variables) {
+    if (std::find(sources.begin(), sources.end(), v.at("from").text()) == sources.end())
+      sources.push_back(v.at("from").text());
+  }
+  for (const std::string& source : sources) {
+    s.print(render::paint(render::Ink::bold, "# " + printable(source), s.colour()) + "\n");
+    for (const Value& v : variables) {
+      if (v.at("from").text() != source) continue;
+      s.print(printable(v.at("name").text()) + ": " +
+              render::paint(render::Ink::green, printable(v.at("value").text()), s.colour()) + "\n");
+    }
+  }
+}
+
+int tend_env(Session& s) {
+  auto reply = s.ask(api::kEnvironment, Map{{"targets", List{s.args.words[0]}}, {"cwd", s.caller.cwd}},
+                     Need::existing);
+  if (!reply && !Session::no_daemon(reply.error())) return s.fail(reply.error());
+  if (!reply || reply->at("apps").list().empty()) {
+    s.complain_raw(nothing_there(s, s.args.words[0]));
+    return kFailed;
+  }
+  List apps = reply->at("apps").list();
+  bool good = true;
+  for (Value& app : apps) {
+    if (const std::string& wrong = app.at("error").text(); !wrong.empty()) {
+      s.complain(printable(app.at("name").text()) + ": " + printable(wrong));
+      good = false;
+      continue;
+    }
+    List variables = app.at("variables").list();
+    for (Value& v : variables) {
+      if (masks_secrets(s))
+        v.as<Map>()->set("value", render::masked(v.at("name").text(), v.at("value").text()));
+    }
+    if (s.args.json) {
+      app.as<Map>()->set("variables", std::move(variables));
+    } else {
+      print_environment(s, variables);
+      break;  // its instances differ in their numbers alone
+    }
+  }
+  if (s.args.json) s.print(ipc::to_json(apps) + "\n");
+  return good ? kDone : kFailed;
+}
+
+int env(Session& s) { return s.pm2 && !s.args.json ? pm2_env(s) : tend_env(s); }
 
 constexpr Command kCommands[] = {
     {"list", "ls l ps status", "Looking", "", "The table of apps.", list},

@@ -4,6 +4,7 @@
 
 #include "core/base/text.h"
 #include "core/config/parts.h"
+#include "core/model/env.h"
 #include "core/model/options.h"
 #include "core/model/words.h"
 
@@ -55,13 +56,20 @@ class Reader {
           "No script path - aborting");
       return {};
     }
+    defaults();
     for (const auto& [key, value] : *map) field(key, value);
+    if (!below_.empty()) {  // the defaults' env, of which the app's own wins
+      lay_over(below_, spec_.env);
+      spec_.env = std::move(below_);
+    }
     if (spec_.name.empty() && !entry_.key.empty()) {
       spec_.name = entry_.key;
       spec_.given.set(index_of(*find_option("name")));
     }
     environment();
     if (!extra_.empty()) spec_.extra = std::move(extra_);
+    if (!origins_.empty()) spec_.origins = std::move(origins_);
+    spec_.typed = std::move(typed_);
     return std::move(spec_);
   }
 
@@ -75,23 +83,76 @@ class Reader {
     problems_.push_back({fatal, message + what, std::move(pm2_text)});
   }
 
+  // Under tend options beside `apps` hold for every app; PM2 does nothing with them. In package.json they are
+  // npm's.
+  void defaults() {
+    const auto* root = document_.root.as<Map>();
+    if (context_.pm2 || root == nullptr || root->find("apps") == nullptr || file_.ends_with("package.json"))
+      return;
+    for (const auto& [key, value] : *root) {
+      const OptionRow* row = find_option(key);
+      const bool one_app = row != nullptr && (row->key == "name" || row->key == "script");
+      if (key == "apps" || key == "deploy" || key == "static" || key == "$schema" || one_app) continue;
+      if (row != nullptr || key.starts_with("env_")) field(key, value);
+    }
+    below_ = std::move(spec_.env);
+    spec_.env.clear();
+    if (!below_.empty()) spec_.given.set(index_of(*find_option("env")));
+  }
+
   void field(const std::string& key, const Value& value) {
-    if (kept(key, context_.pm2)) {
+    if (kept(key, context_.pm2 && !is_procfile(file_))) {
       extra_.set(key, value);
+      if (key == "env_vars" && !context_.pm2)
+        add(false, key, "used with --env vars alone; variables for always belong in env", "");
       return;
     }
     const OptionRow* row = find_option(key);
     if (row == nullptr) {
-      if (!context_.pm2 && key != "deploy" && key != "static") unknown(key);
+      if (!context_.pm2 && key != "deploy" && key != "static" && key != "$schema") unknown(key);
       return;
     }
     if (value.is_null()) return;
-    const bool pm2_count = context_.pm2 && row->key == "instances" && value.is<std::string>();
-    const auto done = assign(spec_, *row, pm2_count ? parse_int(value) : value);
+    if (row->key == "filter_env" && filter(value)) return;
+    const auto done = assign(spec_, *row, tidied(*row, value));
+    if (row->key == "env") note_types(value);
     if (done) return;
     // PM2 lets texts pass as some booleans ("pmx") and does nothing with them.
     if (context_.pm2 && std::holds_alternative<bool AppSpec::*>(row->slot)) return;
     add(true, key, "found " + done.error().found + "; accepted: " + done.error().accepted, "");
+  }
+
+  // true: nothing is inherited, which PM2 means and does not do. A text is the name of one variable in PM2,
+  // not a part of names. False: as any other.
+  bool filter(const Value& value) {
+    const OptionRow& row = *find_option("filter_env");
+    if (value.boolean() && !context_.pm2) {
+      spec_.inherit_env = false;
+      spec_.given.set(index_of(*find_option("inherit_env")));
+    } else if (value.is<std::string>() && context_.pm2 && !value.text().empty()) {
+      spec_.filter_env = {'=' + value.text()};
+    } else {
+      return false;
+    }
+    spec_.given.set(index_of(row));
+    return true;
+  }
+
+  // Spellings that PM2 takes, or that files have which it refuses for them.
+  Value tidied(const OptionRow& row, const Value& value) const {
+    if (!value.is<std::string>()) return value;
+    if (row.key == "instances") {
+      if (context_.pm2) return parse_int(value);
+      const std::string_view text = trim(value.text());  // JSON that was pasted into YAML: "4,"
+      return text.ends_with(',') ? Value(text.substr(0, text.size() - 1)) : value;
+    }
+    if (row.key == "stop_exit_codes" && !context_.pm2) {
+      std::string text = value.text();  // "[0]"
+      std::replace_if(
+          text.begin(), text.end(), [](char c) { return c == '[' || c == ']'; }, ' ');
+      return text;
+    }
+    return value;
   }
 
   void unknown(const std::string& key) {
@@ -101,7 +162,6 @@ class Reader {
 
   void environment() {
     const OptionRow& row = *find_option("env");
-    const bool own = spec_.given[index_of(row)];
     if (!context_.env_name.empty()) {
       const Value& deployed = document_.root.at("deploy").at(context_.env_name).at("env");
       if (deployed.is<Map>()) below(row, deployed);
@@ -112,19 +172,38 @@ class Reader {
         add(false, key, "not defined",
             "Environment [" + printable(context_.env_name) + "] is not defined in process file");
       } else if (AppSpec other; auto done = assign(other, row, *above)) {
+        note_types(*above);
         lay_over(spec_.env, other.env);
+        for (const auto& [name, text] : other.env) origins_.set(name, key);
         spec_.given.set(index_of(row));
       } else {
         add(true, key, "found " + done.error().found + "; accepted: " + done.error().accepted, "");
       }
     }
-    if (spec_.port != 0 && own) lay_over(spec_.env, {{"PORT", std::to_string(spec_.port)}});
+    if (spec_.port != 0) {
+      lay_over(spec_.env, {{"PORT", std::to_string(spec_.port)}});
+      origins_.set("PORT", "port");
+      typed_.emplace_back("PORT");
+      spec_.given.set(index_of(row));
+    }
+  }
+
+  void note_types(const Value& env) {
+    for (const auto& [name, value] : env.map()) {
+      std::erase(typed_, name);
+      if (!value.is<std::string>()) typed_.push_back(name);
+    }
   }
 
   // deploy.<name>.env lies below the app's own.
   void below(const OptionRow& row, const Value& deployed) {
     AppSpec other;
     if (!assign(other, row, deployed)) return;
+    for (const auto& [name, text] : other.env) {
+      const bool shown = find_variable(spec_.env, name) == nullptr;
+      if (shown && !deployed.at(name).is<std::string>()) typed_.push_back(name);
+      if (shown) origins_.set(name, "deploy." + context_.env_name + ".env");
+    }
     lay_over(other.env, spec_.env);
     spec_.env = std::move(other.env);
     spec_.given.set(index_of(row));
@@ -137,6 +216,9 @@ class Reader {
   std::vector<Problem>& problems_;
   AppSpec spec_;
   Map extra_;
+  Map origins_;  // AppSpec::origins
+  StringList typed_;
+  Env below_;  // the env of the file's defaults
 };
 
 }  // namespace

@@ -36,6 +36,7 @@ struct Problem {
 struct Loaded {
   std::vector<AppSpec> apps;      // resolved; under tend empty when any problem is fatal
   std::vector<Problem> problems;
+  StringList named;               // the apps of a file that were asked for, also those that cannot run
   bool failed = false;            // the command must exit 1 (under pm2 the good apps may still start: missing script)
 };
 
@@ -49,6 +50,8 @@ bool is_config_file(std::string_view word, bool pm2);
 // uid, gid and cwd always; namespace, watch and ignore_watch where the app has none. Others are ignored, with a warning
 // under tend.
 Loaded load_file(const std::string& path, const Context& context, const AppSpec& flags = {});
+// What AppSpec::source is for the apps of that file; "" for stdin.
+std::string source_of(const std::string& path, const Context& context);
 // The bare document, for `check` and tests; the error is fatal.
 Result<Value> parse_file(const std::string& path, const Context& context);
 // The names in a file, for stop/restart/delete FILE: no resolution, no check of scripts.

@@ -30,6 +30,10 @@ struct Document {
 // Error messages begin with "<name>:<line>:<column>: ".
 Result<Document> parse_lax_json(std::string_view text, std::string_view name);
 Result<Document> parse_yaml(const std::string& text, std::string_view name);
+// `path` is absolute, `name` as the user wrote it.
+Result<Document> parse_procfile(std::string_view text, const std::string& path, std::string_view name,
+                                const Context& context);
+bool is_procfile(std::string_view word);
 // Loads the file in a node child of its own process group.
 Result<Document> load_javascript(const std::string& path, const Context& context);
 

@@ -26,7 +26,10 @@ constexpr std::size_t kMostErrors = 64 * 1024;
 // Under pm2 a module's default export is not unwrapped, and functions and promises are refused, as PM2 does.
 constexpr char kLoader[] = R"js(
 const fs = require('fs'), { pathToFileURL } = require('url'), { types } = require('util');
+const Module = require('module'), load = require;
 const [file, pm2] = [process.argv[1], process.argv[2] === 'pm2'];
+// Those of this text, which a module in the file's place must not see.
+for (const name of ['module', 'exports', 'require', '__filename', '__dirname']) delete globalThis[name];
 const fail = (e) => {
   const stack = String((e && e.stack) || e).split('\n');
   const at = stack.find((l) => /^\s+at /.test(l) && l.includes(file)) || '';
@@ -39,13 +42,29 @@ const tidy = (_, v) => {
   if (typeof v === 'bigint' || (typeof v === 'number' && !Number.isFinite(v))) return String(v);
   return v instanceof RegExp ? v.source : v;
 };
+// CommonJS in a folder whose package.json says "type": "module": PM2 refuses it.
+const old = (e) => {
+  if (pm2 || !(e instanceof ReferenceError) || !/^(module|exports|require|__dirname|__filename) is not defined/.test(e.message)) throw e;
+  const m = new Module(file, null);
+  m.filename = file;
+  m.paths = Module._nodeModulePaths(load('path').dirname(file));
+  m._compile(fs.readFileSync(file, 'utf8'), file);
+  return m.exports;
+};
 (async () => {
   let m;
   try {
-    m = require(file);
+    m = load(file);
   } catch (e) {
-    if (!e || !/^ERR_REQUIRE_(ESM|ASYNC_MODULE)$/.test(e.code)) throw e;
-    m = await import(pathToFileURL(file));
+    if (e && /^ERR_REQUIRE_(ESM|ASYNC_MODULE)$/.test(e.code)) {
+      try {
+        m = await import(pathToFileURL(file));
+      } catch (inner) {
+        m = old(inner);
+      }
+    } else {
+      m = old(e);
+    }
   }
   if (!pm2) {
     if (m && m.default && !m.apps && (types.isModuleNamespaceObject(m) || m.__esModule)) m = m.default;
@@ -195,7 +214,16 @@ Result<Document> load_javascript(const std::string& path, const Context& context
   const std::string file = absolute_path(path, context.cwd, context.user_home);
   if (!exists(file)) return fail_errno(path, ENOENT);
   auto text = run_node(kLoader, {file, context.pm2 ? "pm2" : "tend"}, context);
-  if (!text) return fail(path + ": " + text.error().message, text.error().code);
+  if (!text) {
+    // JSON that is named as JavaScript: PM2 refuses it.
+    if (!context.pm2 && text.error().message.find("SyntaxError") != std::string::npos) {
+      const auto source = read_text(file);
+      if (source && trim(*source).starts_with('{')) {
+        if (auto document = parse_lax_json(*source, path)) return document;
+      }
+    }
+    return fail(path + ": " + text.error().message, text.error().code);
+  }
   if (text->empty()) return fail(path + ": it ended node before its apps were known");
   auto document = parse_lax_json(*text, path);
   if (document) document->lines.clear();  // those of the output, not of the file

@@ -10,7 +10,7 @@
 namespace tend::config {
 namespace {
 
-enum class Format { kNone, kJson, kYaml, kJavaScript };
+enum class Format { kNone, kJson, kYaml, kJavaScript, kProcfile };
 
 Format format_of(std::string_view word, bool pm2) {
   constexpr std::pair<std::string_view, Format> kEndings[] = {{".json", Format::kJson},
@@ -19,6 +19,7 @@ Format format_of(std::string_view word, bool pm2) {
                                                               {".config.js", Format::kJavaScript},
                                                               {".config.cjs", Format::kJavaScript},
                                                               {".config.mjs", Format::kJavaScript}};
+  if (is_procfile(word)) return Format::kProcfile;
   for (const auto& [ending, format] : kEndings) {
     if (pm2 ? word.find(ending) != std::string_view::npos : word.ends_with(ending)) return format;
   }
@@ -84,7 +85,7 @@ void warn_of_folders(const AppSpec& spec, std::set<std::string>& told, std::vect
 Loaded refused(const std::string& path, const Error& error) {
   const bool absent = error.code == ENOENT && error.message.find("No such file") != std::string::npos;
   const std::string file = shown(path);
-  return {{}, {{true, error.message, "File " + file + (absent ? " not found" : " malformated")}}, true};
+  return {{}, {{true, error.message, "File " + file + (absent ? " not found" : " malformated")}}, {}, true};
 }
 
 // True when no problem from `first` on is fatal.
@@ -108,7 +109,14 @@ Result<Document> parse_document(const std::string& path, const Context& context)
   const std::string file = path == "-" ? path : absolute_path(path, context.cwd, context.user_home);
   auto text = read_text(file);
   if (!text) return tl::unexpected(text.error());
-  return format == Format::kYaml ? parse_yaml(*text, shown(path)) : parse_lax_json(*text, shown(path));
+  if (format == Format::kProcfile) return parse_procfile(*text, file, shown(path), context);
+  if (format == Format::kYaml) return parse_yaml(*text, shown(path));
+  auto document = parse_lax_json(*text, shown(path));
+  if (document || path != "-" || context.pm2) return document;
+  // What comes in by stdin has no name that tells its form.
+  const std::string_view begin = trim(*text);
+  if (begin.starts_with('{') || begin.starts_with('[')) return document;
+  return parse_yaml(*text, shown(path));
 }
 
 Result<Value> parse_file(const std::string& path, const Context& context) {
@@ -146,6 +154,8 @@ Loaded load_file(const std::string& path, const Context& context, const AppSpec&
     if (!entry->app->is<Map>() || !selected(written_name(spec), context.only)) continue;
     merge_flags(spec, flags);
     name_static_server(spec, context);
+    const bool suffixed = spec.append_env_to_name && !context.env_name.empty();
+    loaded.named.push_back(written_name(spec) + (suffixed ? '-' + context.env_name : ""));
     if (auto done = resolve(spec, context); !done) {
       Problem problem = std::move(done.error());
       problem.message = shown(path) + ": " + app_label(*entry) + ": " + problem.message;
@@ -154,10 +164,15 @@ Loaded load_file(const std::string& path, const Context& context, const AppSpec&
       continue;
     }
     if (context.pm2) warn_of_folders(spec, told, problems);
+    spec.source = source_of(path, context);
     loaded.apps.push_back(std::move(spec));
   }
   if (loaded.failed && !context.pm2) loaded.apps.clear();
   return loaded;
+}
+
+std::string source_of(const std::string& path, const Context& context) {
+  return path == "-" ? "" : absolute_path(path, context.cwd, context.user_home);
 }
 
 Result<std::vector<std::string>> names_in(const std::string& path, const Context& context) {

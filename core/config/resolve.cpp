@@ -141,7 +141,64 @@ void unbuffer_python(AppSpec& spec) {
                                [](const auto& e) { return e.first == "PYTHONUNBUFFERED"; });
   if (set) return;
   spec.env.emplace_back("PYTHONUNBUFFERED", "1");
+  Map origins = spec.origins.map();
+  origins.set("PYTHONUNBUFFERED", "tend");
+  spec.origins = std::move(origins);
   mark_resolved(spec, "env");
+}
+
+// $NAME and ${NAME} of the caller's environment. Error: the variable that is not there.
+tl::expected<std::string, std::string> with_variables(std::string_view text, const Context& context) {
+  std::string out;
+  while (!text.empty()) {
+    const auto dollar = text.find('$');
+    out += text.substr(0, dollar);
+    if (dollar == std::string_view::npos) break;
+    text.remove_prefix(dollar + 1);
+    const bool braces = text.starts_with('{');
+    if (braces) text.remove_prefix(1);
+    const auto letter = [](char c) {
+      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+    };
+    const auto length =
+        static_cast<std::size_t>(std::find_if_not(text.begin(), text.end(), letter) - text.begin());
+    const std::string_view name = text.substr(0, length);
+    if (name.empty() || (braces && !text.substr(length).starts_with('}'))) {  // no variable
+      out += braces ? "${" : "$";
+      continue;
+    }
+    const std::string* value = context.variable(name);
+    if (value == nullptr) return tl::unexpected<std::string>(std::string(name));
+    out += *value;
+    text.remove_prefix(length + (braces ? 1 : 0));
+  }
+  return out;
+}
+
+// In the paths of a file, under tend: PM2 takes them as they are. A line for the shell is the shell's.
+tl::expected<void, Problem> expand_paths(AppSpec& spec, const Context& context) {
+  const std::pair<std::string_view, std::string AppSpec::*> paths[] = {{"cwd", &AppSpec::cwd},
+                                                                       {"script", &AppSpec::script},
+                                                                       {"interpreter", &AppSpec::interpreter},
+                                                                       {"out_file", &AppSpec::out_file},
+                                                                       {"error_file", &AppSpec::error_file},
+                                                                       {"log_file", &AppSpec::log_file},
+                                                                       {"pid_file", &AppSpec::pid_file},
+                                                                       {"env_file", &AppSpec::env_file}};
+  for (const auto& [key, member] : paths) {
+    std::string& path = spec.*member;
+    if (path.find('$') == std::string::npos || exists(absolute_path(path, context.cwd, context.user_home)))
+      continue;
+    if (member == &AppSpec::script && path.find_first_of(" \t\n") != std::string::npos) continue;
+    auto expanded = with_variables(path, context);
+    if (!expanded) {
+      return refuse(std::string(key) + ": found " + printable(path) + ", and the caller has no variable " +
+                        printable(expanded.error()),
+                    "");
+    }
+    path = std::move(*expanded);
+  }
+  return {};
 }
 
 }  // namespace
@@ -155,6 +212,9 @@ bool is_given(const AppSpec& spec, std::string_view key) { return spec.given[ind
 
 tl::expected<void, Problem> resolve(AppSpec& spec, const Context& context) {
   if (spec.script.empty()) return refuse("script: not given", "Error: No script path - aborting");
+  if (!context.pm2) {
+    if (auto expanded = expand_paths(spec, context); !expanded) return expanded;
+  }
   spec.cwd = spec.cwd.empty() ? context.cwd : absolute_path(spec.cwd, context.cwd, context.user_home);
   if (!context.pm2 && !is_directory(spec.cwd)) {
     return refuse("cwd: found " + printable(spec.cwd) + ", which is no directory", "");

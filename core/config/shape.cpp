@@ -61,6 +61,11 @@ Result<std::vector<Entry>> app_entries(const Document& document, bool pm2) {
     }
     return fail("pm2: found " + std::string(below->type_name()) + "; accepted: a list of apps, or an object");
   }
+  if (!pm2 && root.map().find("script") == nullptr && root.map().find("scripts") != nullptr &&
+      root.map().find("version") != nullptr)
+    return fail(
+        "found a package without apps; accepted: its field apps or pm2 (npm's scripts are started by: npm -- "
+        "start)");
   entries.push_back({&root, "", ""});
   return entries;
 }

@@ -5,6 +5,7 @@
 // start   {apps: [spec map …], env: {caller's environment}, cwd, cause, from_file: bool, force: bool,
 //          update_env: bool, no_wait: bool, verb: "reload" replaces a running one without a gap,
 //          canary: percent; one more of a running app, nothing is replaced}
+//         ids: [number …] takes these alone for apps that exist.
 //         A list of more than kAppsPerRequest apps comes in parts; each after the first carries floor and
 //         unique_id of the first one's answer. Each spec is resolved (config::resolve). from_file: an app
 //         whose name exists is restarted with the new settings (compat.md 4.5, 4.6), else started. Not
@@ -14,7 +15,7 @@
 // act     {verb: "stop"|"restart"|"delete"|"reset"|"reload", targets: [word …], cwd, cause, env, update_env:
 // bool,
 //          changes: {spec map of changed options}, no_wait: bool, parallel: how many at once (reload; 2)}
-//         All targets are tried. -> {groups: [{word, ids: [..], error?}], results: [Outcome …], warnings:
+//         ids: [number …] instead of targets means just these. All targets are tried. -> {groups: [{word, ids: [..], error?}], results: [Outcome …], warnings:
 //         [text …], ok: bool}
 // scale   {targets: [one word], change: number, relative: bool, cwd, cause, no_wait: bool}; all instances of
 // one app;
@@ -37,6 +38,9 @@
 // wait    {targets, cwd, for: "online"|"ready"|"healthy"|"stopped", limit: ms} answers when all of them are so, when one
 //         cannot become so any more, or when the time is over
 //         -> {apps: [{id, name, pid, status, ok} …], ok, late?: true, missing?: [word …]}
+// environment {targets: [word …], cwd} what the next process gets -> {apps: [{id, name, variables: [{name, value, from:
+//         "caller"|"env_file <path>"|"env"|"env_<name>"|"deploy.<name>.env"|"port"|"instance_var"|"increment_var"|
+//         "tend"} …] | error} …], missing: [word …]}
 // list    {detail: "brief"|"table"|"full", targets?: [word …], cwd} -> {apps: [Row …], warnings: [text …],
 // missing: [word …]} save    {force: bool, auto?: bool} -> {path, count, skipped: bool}        skipped: the list is empty
 // and not forced; with auto -> {auto}: whether the list is saved by itself from now on (autosave.h)
@@ -86,6 +90,7 @@ inline constexpr std::string_view kStdin = "stdin";
 inline constexpr std::string_view kTrigger = "trigger";
 inline constexpr std::string_view kWhy = "why";
 inline constexpr std::string_view kWait = "wait";
+inline constexpr std::string_view kEnvironment = "environment";
 inline constexpr std::string_view kList = "list";
 inline constexpr std::string_view kSave = "save";
 inline constexpr std::string_view kResurrect = "resurrect";

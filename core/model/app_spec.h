@@ -30,7 +30,7 @@ struct AppSpec {
   bool execute_command = false;  // forces fork
   int64_t instances = 1;     // resolved count, >= 1
   Env env;                   // the file's env with env_<name> laid over it
-  StringList filter_env;     // inherited names that contain one of these are dropped
+  StringList filter_env;     // inherited names that contain one of these, or are "=" and the name, are dropped
   std::string env_file;      // dotenv file read at each start; empty: none
   bool inherit_env = true;
   std::string instance_var = "NODE_APP_INSTANCE";
@@ -112,6 +112,10 @@ struct AppSpec {
   bool trace = false;
   bool deep_monitoring = false;
   Value extra;               // other keys that PM2 keeps in its record (env_file, env_<name>), a map
+  // Not options: where it came from
+  std::string source;        // the file of apps that it was started by, absolute; empty: none
+  StringList typed;          // variables of env that are numbers or booleans in the file
+  Value origins;             // variables of env that are not of the file's own `env`: name -> "env_production" …
 
   // Which rows of the option table (index into options()) the user gave, and which of the others config::resolve
   // computed; the two are disjoint and defaults are in neither. Listings show what is given and some of the computed.

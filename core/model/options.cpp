@@ -349,6 +349,9 @@ Value to_value(const AppSpec& spec) {
   }
   if (!computed.empty()) map.append("resolved", std::move(computed));
   if (!spec.extra.is_null()) map.append("extra", spec.extra);
+  if (!spec.source.empty()) map.append("source", spec.source);
+  if (!spec.typed.empty()) map.append("typed", List(spec.typed.begin(), spec.typed.end()));
+  if (!spec.origins.is_null()) map.append("origins", spec.origins);
   return map;
 }
 
@@ -362,6 +365,12 @@ Result<AppSpec> spec_from_value(const Value& v) {
       computed = value.as<List>();
     } else if (key == "extra") {
       spec.extra = value;
+    } else if (key == "source") {
+      spec.source = value.text();
+    } else if (key == "typed") {
+      for (const Value& name : value.list()) spec.typed.push_back(name.text());
+    } else if (key == "origins") {
+      spec.origins = value;
     } else if (const OptionRow* row = find_option(key); row != nullptr && row->key == key) {
       if (auto done = assign(spec, *row, value); !done) {
         return fail(key + ": found " + done.error().found + "; accepted: " + done.error().accepted);

@@ -50,7 +50,8 @@ Value get(const AppSpec& spec, const OptionRow& row);  // assign(get(x)) is x; t
 std::string show(const AppSpec& spec, const OptionRow& row);  // for people: "10s", "1G", "a b"
 
 // The whole spec as a map, keyed by row key: RPC, journal and dump use this one form. It holds what is given or
-// resolved, the list "resolved" of the keys that are not the user's, and the map "extra" unless empty.
+// resolved, the list "resolved" of the keys that are not the user's, and "extra", "source", "typed" and "origins" unless
+// empty.
 Value to_value(const AppSpec& spec);
 // Reads the form above back; unknown keys are ignored (a newer version wrote them). Error: a wrong value.
 Result<AppSpec> spec_from_value(const Value& v);

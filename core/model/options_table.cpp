@@ -176,7 +176,7 @@ constexpr OptionRow kOptions[] = {
     {"disable_source_map_support", "", "--disable-source-map-support", "", "", "boolean",
      &A::disable_source_map_support, "Node only: no source maps."},
     {"force", "", "-f,--force", "", "", "boolean", &A::force, "Start even if the same app is running."},
-    {"port", "", "", "0..65535", "", "number", &A::port, "Sets PORT where the app has an env."},
+    {"port", "", "", "0..65535", "", "number", &A::port, "Sets the variable PORT."},
     {"post_update", "", "", "list|string", "", "list", &A::post_update, "Commands to run after a pull."},
     {"append_env_to_name", "", "", "", "", "boolean", &A::append_env_to_name,
      "Name becomes name-env under --env."},

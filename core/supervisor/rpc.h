@@ -31,6 +31,7 @@ std::span<const Method> canary_methods();
 std::span<const Method> why_methods();
 std::span<const Method> wait_methods();
 std::span<const Method> talk_methods();
+std::span<const Method> environment_methods();
 std::span<const Method> daemon_methods();
 std::string fresh_unique_id();  // of the form of a UUID
 void dispatch(Daemon& daemon, const SharedCall& call);

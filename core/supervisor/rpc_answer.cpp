@@ -87,6 +87,10 @@ Picked pick(Supervisor& supervisor, const Value& params) {
   Picked out;
   const std::vector<Target> targets = supervisor.targets();
   std::set<uint32_t> seen;
+  for (const Value& id : params.at("ids").list()) {
+    const auto number = static_cast<uint32_t>(id.integer(-1));
+    if (supervisor.find(number) != nullptr && seen.insert(number).second) out.ids.push_back(number);
+  }
   for (const Value& word : params.at("targets").list()) {
     Map group{{"word", word.text()}};
     List ids;
@@ -107,7 +111,7 @@ Picked pick(Supervisor& supervisor, const Value& params) {
 
 Result<std::vector<Instance*>> one_app(Supervisor& supervisor, const Value& params, const std::string& verb) {
   const Picked picked = pick(supervisor, params);
-  if (!picked.ok) return fail(picked.groups.front().at("error").text(), ESRCH);
+  if (!picked.ok && !picked.groups.empty()) return fail(picked.groups.front().at("error").text(), ESRCH);
   std::vector<Instance*> found;
   for (const uint32_t id : picked.ids) {
     Instance* app = supervisor.find(id);

@@ -1,10 +1,18 @@
 // act, signal, list.
 #include "core/model/api.h"
+#include "core/model/env.h"
 #include "core/supervisor/rpc.h"
 #include "core/supervisor/rpc_answer.h"
 
 namespace tend::supervisor {
 namespace {
+
+// --update-env under the name pm2: a variable that the caller has wins over the file's (compat.md 3.4).
+std::shared_ptr<const AppSpec> without_variables(const AppSpec& spec, const Env& callers) {
+  auto copy = std::make_shared<AppSpec>(spec);
+  std::erase_if(copy->env, [&](const auto& entry) { return find_variable(callers, entry.first) != nullptr; });
+  return copy;
+}
 
 void act(Daemon& daemon, const SharedCall& call) {
   Supervisor& supervisor = daemon.supervisor;
@@ -31,6 +39,7 @@ void act(Daemon& daemon, const SharedCall& call) {
         picked.ok = false;
         continue;
       }
+      if (env && supervisor.parts().home.pm2) spec = without_variables(**spec, env->env);
       if (has_changes || env) supervisor.change(*app, *spec, env);
       if (verb == "reload" && reloads_without_gap(*app->spec)) {
         reloads[group_of(*app->spec)].push_back(id);

@@ -210,7 +210,7 @@ std::span<const Method> daemon_methods() { return kMethods; }
 
 void dispatch(Daemon& daemon, const SharedCall& call) {
   for (const auto& table :
-       {start_methods(), app_methods(), canary_methods(), why_methods(), wait_methods(), talk_methods(),
+       {start_methods(), app_methods(), canary_methods(), why_methods(), wait_methods(), talk_methods(), environment_methods(),
         daemon_methods()}) {
     for (const Method& m : table) {
       if (m.name == call->method()) return m.handle(daemon, call);

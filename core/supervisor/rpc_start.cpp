@@ -50,6 +50,12 @@ void start_one(Starting& s, AppSpec&& parsed, const Identity& identity) {
   auto spec = std::make_shared<const AppSpec>(std::move(parsed));
   std::vector<Instance*> present = named(supervisor, spec->name);
   std::erase_if(present, [from = floor](const Instance* app) { return app->id >= from; });
+  if (const auto* ids = params.at("ids").as<List>()) {
+    std::erase_if(present, [ids](const Instance* app) {
+      return std::none_of(ids->begin(), ids->end(),
+                          [app](const Value& id) { return id.integer(-1) == app->id; });
+    });
+  }
   if (!from_file) {
     std::erase_if(present, [&](const Instance* app) { return app->spec->script != spec->script; });
     if (spec->force || params.at("force").boolean()) present.clear();
@@ -77,7 +83,11 @@ void start_one(Starting& s, AppSpec&& parsed, const Identity& identity) {
       copy->instances = app->spec->instances;
       const bool gapless = params.at("verb").text() == "reload" && reloads_without_gap(*app->spec) &&
                            reloads_without_gap(*copy);
-      supervisor.change(*app, std::move(copy), params.at("update_env").boolean() ? env : nullptr);
+      // An app of a file that gives it no env gets the caller's under the name pm2 (compat.md 3.4).
+      const bool no_env = copy->env.empty() || !copy->given[index_of(*find_option("env"))];
+      const bool callers =
+          params.at("update_env").boolean() || (from_file && supervisor.parts().home.pm2 && no_env);
+      supervisor.change(*app, std::move(copy), callers ? env : nullptr);
       if (gapless) {
         reloads[group_of(*app->spec)].push_back(app->id);
         continue;

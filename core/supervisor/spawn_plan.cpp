@@ -28,8 +28,9 @@ constexpr std::string_view kPrivate[] = {"NODE_CHANNEL_FD", "NODE_CHANNEL_SERIAL
 
 bool wanted(const AppSpec& spec, const std::string& name) {
   if (is_private(name)) return false;
-  return std::none_of(spec.filter_env.begin(), spec.filter_env.end(),
-                      [&](const std::string& part) { return name.find(part) != std::string::npos; });
+  return std::none_of(spec.filter_env.begin(), spec.filter_env.end(), [&](const std::string& part) {
+    return part.starts_with('=') ? part.substr(1) == name : name.find(part) != std::string::npos;
+  });
 }
 
 std::string_view base_name(std::string_view path) {
@@ -115,7 +116,8 @@ std::string heartbeat_setting(const AppSpec& spec, std::size_t fd) {
   return out;
 }
 
-void add_own(Env& env, const PlanInput& in) {
+// `before`: what lies below.
+void add_own(Env& env, const PlanInput& in, const std::vector<Layer>& before) {
   const AppSpec& spec = *in.spec;
   const std::string id = std::to_string(in.id);
   set_variable(env, in.home.pm2 ? "PM2_HOME" : "TEND_HOME", in.home.dir);
@@ -159,7 +161,10 @@ void add_own(Env& env, const PlanInput& in) {
   if (speaks_node_channel(spec)) {
     if (drains(spec)) set_variable(env, "TEND_DRAIN", drain_setting(spec, in.spare));
     // Node 22 and newer keep compiled code there: the next start is faster.
-    if (!is_another_user(in.identity) && !in.home.pm2 && find_variable(env, "NODE_COMPILE_CACHE") == nullptr)
+    const bool cached = std::any_of(before.begin(), before.end(), [](const Layer& layer) {
+      return find_variable(layer.env, "NODE_COMPILE_CACHE") != nullptr;
+    });
+    if (!is_another_user(in.identity) && !in.home.pm2 && !cached)
       set_variable(env, "NODE_COMPILE_CACHE", in.home.compile_cache(spec.name_space, spec.name));
     if (is_worker(spec)) set_variable(env, "NODE_UNIQUE_ID", std::to_string(worker_id(in.id, in.spawn)));
   }
@@ -220,28 +225,42 @@ bool may_keep_watchdog(const AppSpec& spec, bool pm2) {
 
 bool passes_sockets(const AppSpec& spec) { return !spec.listen.empty() && !is_worker(spec); }
 
-Result<Env> environment(const PlanInput& in) {
+Result<std::vector<Layer>> environment_layers(const PlanInput& in) {
+  using From = Layer::From;
   const AppSpec& spec = *in.spec;
-  Env env;
+  std::vector<Layer> layers(1);
+  Env& base = layers.front().env;
   if (in.base_env && spec.inherit_env) {
     for (const auto& [name, value] : in.base_env->env) {
-      if (wanted(spec, name)) env.emplace_back(name, value);
+      if (wanted(spec, name)) base.emplace_back(name, value);
     }
   } else if (in.base_env) {
     for (const std::string_view name : {"PATH", "HOME", "USER", "LANG", "SHELL"}) {
-      if (const std::string* value = find_variable(in.base_env->env, name)) env.emplace_back(name, *value);
+      if (const std::string* value = find_variable(in.base_env->env, name)) base.emplace_back(name, *value);
     }
   }
   const std::string_view program = base_name(spec.interpreter == "none" ? spec.script : spec.interpreter);
   // A pipe makes Python hold back its lines; a kill would then lose them (protocols.md 9).
-  if (program.rfind("python", 0) == 0) set_variable(env, "PYTHONUNBUFFERED", "1");
+  if (program.rfind("python", 0) == 0) layers.push_back({From::python, {{"PYTHONUNBUFFERED", "1"}}});
   if (!spec.env_file.empty()) {
     auto file = config::read_dotenv(spec.env_file);
     if (!file) return tl::unexpected(file.error());
-    for (auto& [name, value] : *file) set_variable(env, name, std::move(value));
+    layers.push_back({From::env_file, std::move(*file)});
   }
-  for (const auto& [name, value] : spec.env) set_variable(env, name, value);
-  add_own(env, in);
+  layers.push_back({From::env, spec.env});
+  Env own;
+  add_own(own, in, layers);
+  layers.push_back({From::tend, std::move(own)});
+  return layers;
+}
+
+Result<Env> environment(const PlanInput& in) {
+  auto layers = environment_layers(in);
+  if (!layers) return tl::unexpected(layers.error());
+  Env env = std::move(layers->front().env);
+  for (auto layer = layers->begin() + 1; layer != layers->end(); ++layer) {
+    for (auto& [name, value] : layer->env) set_variable(env, name, std::move(value));
+  }
   return env;
 }
 

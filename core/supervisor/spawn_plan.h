@@ -43,7 +43,15 @@ bool may_notify(const AppSpec& spec, bool pm2);
 bool may_keep_watchdog(const AppSpec& spec, bool pm2);
 // Whether plan() has to look at the disk (PATH, env_file); if not it may run on the loop.
 bool plan_reads_files(const AppSpec& spec);
-// The environment alone: base, filtered; env_file; env; what tend adds. Error: the env_file cannot be read.
+// Where variables come from, in the order in which each is laid over the ones before.
+struct Layer {
+  enum class From : uint8_t { caller, python, env_file, env, tend };
+  From from = From::caller;
+  Env env;
+};
+// The caller's, filtered; env_file; env; what tend adds. Error: the env_file cannot be read.
+Result<std::vector<Layer>> environment_layers(const PlanInput& in);
+// The same as one: what the process gets.
 Result<Env> environment(const PlanInput& in);
 // Error: interpreter not found, env_file unreadable. child_fds and cgroup_fd are the executor's.
 Result<keeper::SpawnRequest> plan(const PlanInput& in);

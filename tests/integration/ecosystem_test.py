@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import subprocess
 import unittest
 
 from harness import ROOT, TendTest
@@ -122,6 +123,66 @@ class Ecosystem(TendTest):
         self.tend.json_file("e.json", {"name": "a", "script": "sleep", "args": "1000", "max_restarts": 4})
         self.tend.ok("restart", "e.json")
         self.assertEqual(self.tend.app("a")["pm2_env"]["max_restarts"], 4)
+
+    def test_standard_input_takes_yaml_and_javascripts_notation_and_every_verb(self):
+        yaml = "apps:\n  - name: y\n    script: sleep\n    args: 1000\n"
+        self.tend.ok("start", "-", stdin=yaml)
+        before = self.tend.app("y")["pid"]
+        self.tend.ok("restart", "-", stdin="{apps: [{name: 'y', script: 'sleep', args: '1000'}]}")
+        self.assertNotEqual(self.tend.app("y")["pid"], before)
+        self.tend.ok("stop", "-", stdin=yaml)
+        self.assertEqual(self.tend.status("y"), "stopped")
+        self.tend.ok("delete", "-", stdin=yaml)
+        self.assertEqual(self.names(), [])
+        self.assertEqual(self.tend.run("start", "-", stdin="{apps: [").returncode, 1)
+
+    def test_a_procfile_runs_each_line_in_the_shell_with_a_port_of_its_own(self):
+        self.tend.script("site/Procfile", "web: echo $PORT $GREETING > $PORT.txt; exec sleep 1000\n"
+                                          "worker: sleep $LONG\n")
+        self.tend.script("site/.env", "GREETING=hello\nLONG=1000\n")
+        self.tend.ok("start", "site/Procfile", env={"PORT": "6000"})
+        self.assertEqual(self.names(), ["web", "worker"])
+        self.tend.wait_text("site/6000.txt", "6000 hello")
+        self.tend.ok("scale", "web", "2")
+        self.tend.wait_text("site/6001.txt", "6001 hello")
+        self.assertEqual(self.tend.run("diff", "site/Procfile", "--only", "worker", env={"PORT": "6000"}).returncode, 0)
+        self.tend.ok("delete", "site/Procfile")
+        self.assertEqual(self.names(), [])
+
+    def test_package_json_may_hold_the_apps(self):
+        app = {"name": "p", "script": "sleep", "args": "1000"}
+        for field in ("apps", "pm2"):
+            self.tend.json_file("package.json", {"name": "pkg", "version": "1.0.0", "scripts": {}, field: [app]})
+            self.assertEqual(self.tend.ok("start", "package.json").stderr, "")
+            self.assertEqual(self.names(), ["p"])
+        self.tend.json_file("package.json", {"name": "pkg", "version": "1.0.0", "scripts": {"start": "node ."}})
+        done = self.tend.run("start", "package.json")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("npm -- start", done.stderr)
+
+    def test_init_writes_a_file_that_starts_and_replaces_none(self):
+        self.need("node")
+        for name in ("index.js", "worker.js", "app.js"):
+            self.tend.script(name, "setInterval(() => {}, 1000)\n")
+        self.tend.ok("init")
+        self.tend.ok("start")
+        self.assertEqual(self.names(), ["web", "worker"])
+        self.assertEqual(self.tend.run("init", "simple").returncode, 1)
+        self.tend.ok("init", "simple", "--force")
+        self.tend.ok("apply", "ecosystem.config.js", "--prune")
+        self.assertEqual(self.names(), ["app1"])
+
+    def test_a_schema_is_printed(self):
+        schema = json.loads(self.tend.ok("schema").stdout)
+        self.assertIn("exec_mode", schema["$defs"]["app"]["properties"])
+
+    def test_the_page_of_files_has_no_fault(self):
+        self.need("mandoc")
+        page = ROOT / "man/tend-ecosystem.5"
+        done = subprocess.run(["mandoc", "-T", "lint", page], capture_output=True, text=True)
+        faults = [line for line in done.stdout.splitlines() if "referenced manual not found" not in line]
+        self.assertEqual(faults, [])
+        self.assertEqual(self.tend.ok("generate", "man", "ecosystem").stdout, page.read_text())
 
 
 class Fixtures(TendTest):

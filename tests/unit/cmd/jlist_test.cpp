@@ -23,6 +23,7 @@ Value row() {
   set("exec_mode", "cluster");
   set("max_memory_restart", "1G");
   set("kill_timeout", "3s");
+  spec.typed = {"PORT", "DEBUG"};
   return Map{{"id", 3},
              {"name", "api"},
              {"namespace", "default"},

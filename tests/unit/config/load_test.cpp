@@ -45,8 +45,10 @@ TEST_CASE("apps are found in every shape of the root") {
   CHECK(load(f, "9.json", "{apps:7}").failed);
   CHECK(load(f, "10.json", "7").failed);
   CHECK(load(f, "11.json", "[7]").failed);
-  CHECK(load(f, "package.json", "{name:'x',version:'1.0.0',scripts:{start:'y'}}").problems.back().pm2_text ==
+  const std::string package = "{name:'x',version:'1.0.0',scripts:{start:'y'}}";
+  CHECK(load(f, "package.json", package, true).problems.back().pm2_text ==
         "Error: No script path - aborting");
+  CHECK(messages(load(f, "package.json", package)).find("a package without apps") != std::string::npos);
 }
 
 TEST_CASE("a wrong field is named by file, line, app, value and what is accepted, and nothing starts") {
@@ -88,7 +90,7 @@ TEST_CASE("--env lays env_name over env, with numbers as text and PORT from port
   REQUIRE(loaded.apps.size() == 2);
   CHECK(loaded.apps[0].name == "a-prod");
   CHECK(loaded.apps[0].env == Env{{"A", "1"}, {"D", "4"}, {"B", "3.5"}, {"C", "null"}, {"PORT", "81"}});
-  CHECK(variable(loaded.apps[1].env, "PORT") == "(none)");
+  CHECK(variable(loaded.apps[1].env, "PORT") == "80");
   REQUIRE(loaded.problems.size() == 1);
   CHECK(loaded.problems[0].pm2_text == "Environment [prod] is not defined in process file");
   CHECK(names_in("e.json", context).value() == StringList{"a-prod", "b"});

@@ -155,3 +155,28 @@ TEST_CASE("the channel is given to what is Node by another name, to awaited shel
   CHECK(!given("none", true));
   CHECK(!given("bun"));
 }
+
+TEST_CASE("an entry of filter_env that begins with = is one whole name") {
+  AppSpec spec;
+  spec.filter_env = {"=KEY"};
+  const auto env = environment(input(spec, {{"KEY", "x"}, {"MY_KEY", "y"}}));
+  REQUIRE(env);
+  CHECK(value(*env, "KEY") == "<none>");
+  CHECK(value(*env, "MY_KEY") == "y");
+}
+
+TEST_CASE("the layers of an environment are those of the process, in the order in which they win") {
+  AppSpec spec;
+  spec.env = {{"A", "file"}};
+  const PlanInput in = input(spec, {{"A", "caller"}, {"B", "caller"}});
+  const auto layers = environment_layers(in);
+  REQUIRE(layers);
+  REQUIRE(layers->size() == 3);
+  CHECK(layers->at(0).from == Layer::From::caller);
+  CHECK(layers->at(1).from == Layer::From::env);
+  CHECK(layers->at(2).from == Layer::From::tend);
+  CHECK(value(layers->at(0).env, "A") == "caller");
+  CHECK(value(layers->at(1).env, "A") == "file");
+  CHECK(value(layers->at(2).env, "TEND_ID") == "3.7");
+  CHECK(value(*environment(in), "A") == "file");
+}
