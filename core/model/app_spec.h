@@ -94,6 +94,7 @@ struct AppSpec {
   // Accepted, kept and shown; acted upon by later work or by nobody
   Value watch = false;       // bool or list of paths
   StringList ignore_watch;
+  StringList watch_ext;      // not empty: only files with these extensions count
   Value watch_options;
   Millis watch_delay{0};
   bool vizion = true;

@@ -157,6 +157,8 @@ constexpr OptionRow kOptions[] = {
      "Restart when a file below these paths changes; true is cwd."},
     {"ignore_watch", "", "--ignore-watch", "", "", "list|string", &A::ignore_watch,
      "Paths that watching leaves out."},
+    {"watch_ext", "ext", "--ext", "", "", "", &A::watch_ext,
+     "Extensions of the files that watching looks at, as js,json; else all."},
     {"watch_options", "", "", "object", "", "object", &A::watch_options, "Settings of the watcher."},
     {"watch_delay", "", "--watch-delay", kTime, "", "number", &A::watch_delay,
      "Time between a change and the restart."},

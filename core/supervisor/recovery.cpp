@@ -240,6 +240,7 @@ void Supervisor::recover(Left left) {
   }
   for (keeper::Report& r : later) on_report(std::move(r));
   watch_memory();
+  watches_.settle();
 }
 
 }  // namespace tend::supervisor

@@ -59,6 +59,7 @@ Supervisor::Supervisor(Mechanisms mechanisms, journal::Journal& journal, journal
           [this](const Instance& app) { note(app); }),
       hangs_(*this),
       probes_(*this),
+      watches_(*this),
       memory_timer_(m_.loop, [this] { watch_memory(); }) {
   notices_.sinks.stopping = [this](uint32_t id, uint32_t spawn) { heartbeats_.excuse(id, spawn); };
   notices_.sinks.watchdog_ping = [this](uint32_t id, uint32_t spawn) {
@@ -134,6 +135,7 @@ Instance& Supervisor::add(std::shared_ptr<const AppSpec> spec, std::shared_ptr<c
   executor_.prepare_logs(added);
   arm_cron(added);
   watch_memory();
+  watches_.settle();
   return added;
 }
 
@@ -145,6 +147,7 @@ void Supervisor::change(Instance& app, std::shared_ptr<const AppSpec> spec,
   pending_.push_back({app.id, record_of(app)});
   arm_cron(app);
   watch_memory();
+  watches_.settle();
 }
 
 void Supervisor::note_wish(const Instance& app) {
@@ -181,6 +184,7 @@ void Supervisor::stop(Instance& app, const Asked& asked, bool drain) {
 
 void Supervisor::remove(Instance& app, const Asked& asked, bool drain) {
   app.deleting = true;
+  watches_.settle();
   stop(app, asked, drain);
 }
 

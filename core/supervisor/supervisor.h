@@ -24,6 +24,7 @@
 #include "core/supervisor/probes.h"
 #include "core/supervisor/rollouts.h"
 #include "core/supervisor/waiters.h"
+#include "core/supervisor/watches.h"
 #include "core/supervisor/workers.h"
 
 namespace tend::supervisor {
@@ -128,6 +129,7 @@ class Supervisor {
   Executor executor_;
   Hangs hangs_;
   Probes probes_;
+  Watches watches_;
   metrics::ProcTable proc_;
   Table table_;
   std::map<uint32_t, std::weak_ptr<const BaseEnv>> envs_;
