@@ -1,11 +1,11 @@
 // When changes of an app's files become a restart. Pure: time is an argument.
 //
-// Changes that come together are one restart: it waits until nothing has changed for kQuiet, at least the app's
-// watch_delay after the first, and never longer than kPatience beyond that. While the app is being restarted
-// changes count for nothing, as the process that comes reads the files as they are then. An app that writes into
-// what it watches would restart for ever: a path that has caused kInARow restarts in a row, each soon after the
-// process began, is left out for the first moments of each process from then on, and for longer each time that
-// this is not enough.
+// Changes that come together are one restart: it waits until nothing has changed for kQuiet, at least the
+// app's watch_delay after the first, and never longer than kPatience beyond that. While the app is being
+// restarted changes count for nothing, as the process that comes reads the files as they are then. An app
+// that writes into what it watches would restart for ever: a path that has caused kInARow restarts in a row,
+// each soon after the process began, is left out for the first moments of each process from then on, and for
+// longer each time that this is not enough.
 #pragma once
 
 #include <cstddef>

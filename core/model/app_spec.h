@@ -49,7 +49,9 @@ struct AppSpec {
   Millis exp_backoff_restart_delay{0};
   IntList stop_exit_codes;
   std::string cron_restart;
+  std::string cron_timezone;    // of the database, as "Europe/Berlin"; empty: local
   Bytes max_memory_restart{0};  // 0: no limit
+  std::string memory_scope = "main";  // "main" | "tree"
   Millis kill_timeout{1600};
   std::string kill_signal = "SIGINT";
   bool treekill = true;

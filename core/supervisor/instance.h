@@ -73,7 +73,6 @@ struct Instance {
   bool deleting = false;   // goes when it is stopped
 
   std::array<std::unique_ptr<loop::Timer>, lifecycle::kTimerKinds> timers;
-  std::unique_ptr<loop::Timer> cron;
 };
 
 // What belongs to process `spawn` of the instance; null when that is neither of its two.

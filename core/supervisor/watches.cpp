@@ -36,6 +36,11 @@ Millis interval_of(const AppSpec& spec) {
   return Millis{std::clamp<int64_t>(n, 100, 3600000)};
 }
 
+// The process that comes will read the files as they are then.
+bool comes_anew(Phase phase) {
+  return phase == Phase::launching || phase == Phase::stopping || phase == Phase::sweeping;
+}
+
 std::string limit_text(const watch::Watcher::Ready& r) {
   const std::string folders = std::to_string(r.folders) + " folders are watched, not " + printable(r.failed);
   if (r.error == ENOSPC)
@@ -154,12 +159,13 @@ void Watches::changed(const std::string& group, const std::string& path) {
   Watched& w = *it->second;
   const Millis now = supervisor_.parts().clock.now();
   Millis age{INT64_MAX};
+  bool serves = false, comes = false;
   for (const Instance* app : instances(group)) {
-    const Phase phase = app->state.phase;
-    const bool between = phase == Phase::launching || phase == Phase::stopping || phase == Phase::sweeping;
-    if (between) age = WatchPace::kRestarting;
-    if (age != WatchPace::kRestarting && phase == Phase::online) age = std::min(age, now - app->state.since);
+    comes = comes || comes_anew(app->state.phase);
+    serves = serves || app->state.phase == Phase::online;
+    if (app->state.phase == Phase::online) age = std::min(age, now - app->state.since);
   }
+  if (comes && !serves) age = WatchPace::kRestarting;
   const bool below = watch::is_below(path, w.base) && path.size() > w.base.size() + 1;
   if (!w.pace.changed(below ? path.substr(w.base == "/" ? 1 : w.base.size() + 1) : path, now, age)) return;
   w.timer.start(w.pace.due() - now);
@@ -181,6 +187,7 @@ void Watches::restart(const std::string& group) {
   }
   const std::string why = "watch " + path + (r.more > 0 ? " and " + std::to_string(r.more) + " more" : "");
   for (Instance* app : instances(group)) {
+    if (comes_anew(app->state.phase) && app->state.wanted) continue;
     supervisor_.tell(*app, "change", path);
     if (r.looping) supervisor_.tell(*app, "watch loop", path);
     supervisor_.restart(*app, lifecycle::Cause::watch, {why});

@@ -1,5 +1,5 @@
-// Apps that are restarted when their files change: what each watches, and what is done about it. The telling is
-// core/watch's, the pace core/lifecycle's.
+// Apps that are restarted when their files change: what each watches, and what is done about it. The telling
+// is core/watch's, the pace core/lifecycle's.
 #pragma once
 
 #include <map>

@@ -33,24 +33,37 @@ Set spaces() { return range('\t', '\r') | range(' ', ' '); }
 // \d \w \s and their opposites.
 std::optional<Set> named_set(char c) {
   switch (c) {
-    case 'd': return range('0', '9');
-    case 'D': return ~range('0', '9');
-    case 'w': return words();
-    case 'W': return ~words();
-    case 's': return spaces();
-    case 'S': return ~spaces();
-    default: return std::nullopt;
+    case 'd':
+      return range('0', '9');
+    case 'D':
+      return ~range('0', '9');
+    case 'w':
+      return words();
+    case 'W':
+      return ~words();
+    case 's':
+      return spaces();
+    case 'S':
+      return ~spaces();
+    default:
+      return std::nullopt;
   }
 }
 
 char control(char c) {
   switch (c) {
-    case 'n': return '\n';
-    case 'r': return '\r';
-    case 't': return '\t';
-    case 'f': return '\f';
-    case 'v': return '\v';
-    default: return c;
+    case 'n':
+      return '\n';
+    case 'r':
+      return '\r';
+    case 't':
+      return '\t';
+    case 'f':
+      return '\f';
+    case 'v':
+      return '\v';
+    default:
+      return c;
   }
 }
 
@@ -133,7 +146,8 @@ class Compiler {
     if (eat(".")) return one_of(~range('\n', '\n'));
     if (peek() == '*' || peek() == '+' || peek() == '?') return bad("something to repeat before it");
     if (eat("\\")) return escaped();
-    return one_of(range(peek(), text_[at_++]));
+    const char c = text_[at_++];
+    return one_of(range(c, c));
   }
 
   Result<Code> group(int depth) {

@@ -1,5 +1,5 @@
-// Patterns of paths: regular expressions and globs, matched in time that is linear in the text (an automaton is
-// run over all its states at once), because users write patterns that would stop a backtracking matcher.
+// Patterns of paths: regular expressions and globs, matched in time that is linear in the text (an automaton
+// is run over all its states at once), because users write patterns that would stop a backtracking matcher.
 #pragma once
 
 #include <bitset>
@@ -13,12 +13,13 @@ namespace tend::watch {
 
 class Pattern {
  public:
-  static constexpr std::size_t kMaxText = 1024;   // of a pattern
-  static constexpr std::size_t kMaxSize = 8192;   // of its program: {m,n} repeats what it stands behind
+  static constexpr std::size_t kMaxText = 1024;  // of a pattern
+  static constexpr std::size_t kMaxSize = 8192;  // of its program: {m,n} repeats what it stands behind
 
   // JavaScript's syntax without back references and look-around. Matches anywhere in the text.
   static Result<Pattern> regex(std::string_view text);
-  // * ? [..] {a,b} ** and @(a|b) ?(a|b) +(a|b) *(a|b), on whole paths. A star takes names that begin with a dot.
+  // * ? [..] {a,b} ** and @(a|b) ?(a|b) +(a|b) *(a|b), on whole paths. A star takes names that begin with a
+  // dot.
   static Result<Pattern> glob(std::string_view text);
 
   bool matches(std::string_view text) const;

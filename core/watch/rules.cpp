@@ -49,7 +49,8 @@ std::string_view fixed_part(std::string_view glob) {
   auto magic = glob.find_first_of(kMagic);
   for (const auto list : kLists) magic = std::min(magic, glob.find(list));
   const auto slash = glob.substr(0, magic).rfind('/');
-  return slash == std::string_view::npos ? std::string_view() : glob.substr(0, std::max<std::size_t>(slash, 1));
+  return slash == std::string_view::npos ? std::string_view()
+                                         : glob.substr(0, std::max<std::size_t>(slash, 1));
 }
 
 std::string absolute_path(std::string_view path, const std::string& base) {
@@ -114,8 +115,8 @@ Rules Rules::make(const RuleText& text, std::vector<std::string>& complaints) {
   std::vector<std::string> entries = text.entries;
   if (!text.given) entries = {R"([\/\\]\.|node_modules)"};
   if (entries.size() > kMaxEntries) {
-    complaints.push_back("ignore_watch: found " + std::to_string(entries.size()) + " entries; accepted: " +
-                         std::to_string(kMaxEntries) + ", the rest is left out");
+    complaints.push_back("ignore_watch: found " + std::to_string(entries.size()) +
+                         " entries; accepted: " + std::to_string(kMaxEntries) + ", the rest is left out");
     entries.resize(kMaxEntries);
   }
   for (const std::string& one : entries) {
@@ -155,8 +156,8 @@ bool Rules::matches(const Entry& e, std::string_view path) const {
   return false;
 }
 
-// A log file, what rotation renames it to, and the same of other instances: "api-out.log" is "api-out-0.log" and
-// "api-out__2026-01-01.log.gz" too.
+// A log file, what rotation renames it to, and the same of other instances: "api-out.log" is "api-out-0.log"
+// and "api-out__2026-01-01.log.gz" too.
 bool Rules::own(std::string_view path) const {
   for (const std::string& file : own_) {
     if (path == file) return true;
@@ -170,8 +171,8 @@ bool Rules::own(std::string_view path) const {
     const bool joined = rest[0] == '-' || rest[0] == '_' || rest[0] == '.';
     const std::string_view end = extension ? std::string_view(file).substr(dot) : std::string_view();
     const bool number = is_digits(rest.substr(rest.rfind('.') + 1));
-    if (joined && (number || rest.ends_with(".gz") || rest.ends_with(".zst") ||
-                   (!end.empty() && rest.ends_with(end))))
+    if (joined &&
+        (number || rest.ends_with(".gz") || rest.ends_with(".zst") || (!end.empty() && rest.ends_with(end))))
       return true;
   }
   return false;

@@ -43,8 +43,8 @@ class Rules {
   std::vector<std::string> extensions_, own_;
 };
 
-// What a glob's path begins with before its first magic character: "src/**/*.js" is below "src". The whole text
-// when it is no glob.
+// What a glob's path begins with before its first magic character: "src/**/*.js" is below "src". The whole
+// text when it is no glob.
 std::string_view fixed_part(std::string_view glob);
 // "a/./b/../c" relative to `base`, without links being followed.
 std::string absolute_path(std::string_view path, const std::string& base);

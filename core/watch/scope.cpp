@@ -12,8 +12,7 @@ bool Scope::takes(std::string_view path, bool folder) const {
 }
 
 bool Scope::leads_to_root(std::string_view path) const {
-  return std::any_of(roots.begin(), roots.end(),
-                     [&](const Root& root) { return is_below(root.path, path); });
+  return std::any_of(roots.begin(), roots.end(), [&](const Root& root) { return is_below(root.path, path); });
 }
 
 Result<Root> root_of(std::string_view word, const std::string& base) {

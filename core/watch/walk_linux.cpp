@@ -13,18 +13,18 @@
 namespace tend::watch {
 namespace {
 
-// Not IN_MODIFY: a program that keeps writing to one file would wake the daemon with every line, and an editor
-// closes what it saved.
-constexpr uint32_t kMask = IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_CLOSE_WRITE | IN_DELETE_SELF |
-                           IN_MOVE_SELF | IN_EXCL_UNLINK;
+// Not IN_MODIFY: a program that keeps writing to one file would wake the daemon with every line, and an
+// editor closes what it saved.
+constexpr uint32_t kMask = IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_CLOSE_WRITE |
+                           IN_DELETE_SELF | IN_MOVE_SELF | IN_EXCL_UNLINK;
 constexpr uint32_t kFileMask = IN_CLOSE_WRITE | IN_DELETE_SELF | IN_MOVE_SELF;
 
 // Numbers of linux/magic.h and of the file systems themselves.
 bool is_pseudo(const std::string& path) {
   struct statfs fs {};
   if (statfs(path.c_str(), &fs) != 0) return false;
-  for (const long type : {0x9fa0L, 0x62656572L, 0x63677270L, 0x27e0ebL, 0x1cd1L, 0x64626720L, 0x74726163L, 0x6e736673L,
-                          0x62656570L, 0x73636673L, 0xcafe4a11L, 0x19800202L})
+  for (const long type : {0x9fa0L, 0x62656572L, 0x63677270L, 0x27e0ebL, 0x1cd1L, 0x64626720L, 0x74726163L,
+                          0x6e736673L, 0x62656570L, 0x73636673L, 0xcafe4a11L, 0x19800202L})
     if (static_cast<long>(fs.f_type) == type) return true;
   return false;
 }

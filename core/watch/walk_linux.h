@@ -20,11 +20,11 @@ struct Mark {
 };
 
 struct Walked {
-  std::vector<Mark> marks;   // each before what is in it was read, so nothing between is missed
+  std::vector<Mark> marks;  // each before what is in it was read, so nothing between is missed
   std::size_t folders = 0;
-  int error = 0;             // of the first folder that could not be watched; ENOSPC: the user's limit is reached
-  std::string failed;        // that folder
-  bool blind = false;        // a root is on a file system whose changes inotify is not told of
+  int error = 0;       // of the first folder that could not be watched; ENOSPC: the user's limit is reached
+  std::string failed;  // that folder
+  bool blind = false;  // a root is on a file system whose changes inotify is not told of
 };
 
 // From `from` down: the roots, or folders that have appeared. A root that is not there is watched for at the

@@ -95,9 +95,8 @@ void Watcher::walk_soon() {
 }
 
 void Watcher::walk_next() {
-  const auto due = std::find_if(trees_.begin(), trees_.end(), [](const auto& t) {
-    return t.second->whole || !t.second->appeared.empty();
-  });
+  const auto due = std::find_if(trees_.begin(), trees_.end(),
+                                [](const auto& t) { return t.second->whole || !t.second->appeared.empty(); });
   if (due == trees_.end() || !inotify_) {
     walking_ = false;
     if (readable_) readable_->watch(UV_READABLE);
@@ -113,8 +112,7 @@ void Watcher::walk_next() {
   }
   auto result = std::make_shared<Walked>();
   loop::work(
-      loop_,
-      [result, fd = inotify_, scope = tree.scope, from] { *result = walk(fd->get(), *scope, from); },
+      loop_, [result, fd = inotify_, scope = tree.scope, from] { *result = walk(fd->get(), *scope, from); },
       [this, result, id, whole, fd = inotify_, alive = std::weak_ptr<bool>(alive_)] {
         if (alive.expired()) return;
         if (fd == inotify_) walked(id, whole, std::move(*result));
@@ -128,7 +126,8 @@ void Watcher::walked(uint32_t id, bool whole, Walked result) {
   for (Mark& mark : result.marks) {
     present.insert(mark.wd);
     auto& holders = holders_[mark.wd];
-    const auto same = std::find_if(holders.begin(), holders.end(), [&](const Holder& h) { return h.tree == id; });
+    const auto same =
+        std::find_if(holders.begin(), holders.end(), [&](const Holder& h) { return h.tree == id; });
     if (tree == nullptr) continue;
     if (same != holders.end())
       same->path = std::move(mark.path);
@@ -226,8 +225,7 @@ void Watcher::happened(const Holder& holder, uint32_t mask, const std::string& n
   const bool folder = (mask & IN_ISDIR) != 0;
   const bool came = (mask & (IN_CREATE | IN_MOVED_TO)) != 0;
   const bool self = (mask & (IN_DELETE_SELF | IN_MOVE_SELF)) != 0;
-  const std::string path =
-      name.empty() ? holder.path : (holder.path == "/" ? "" : holder.path) + "/" + name;
+  const std::string path = name.empty() ? holder.path : (holder.path == "/" ? "" : holder.path) + "/" + name;
   // The folder of a root, or the root itself: what is watched must be found anew.
   if ((self || folder || came) && tree->scope->leads_to_root(path)) {
     tree->whole = true;

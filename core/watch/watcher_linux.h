@@ -1,5 +1,6 @@
-// Tells of changes below folders. One inotify descriptor for all apps (a user may have 128 of them) on the loop;
-// trees are walked on the pool. Where inotify cannot be had, or does not see, times and sizes are compared.
+// Tells of changes below folders. One inotify descriptor for all apps (a user may have 128 of them) on the
+// loop; trees are walked on the pool. Where inotify cannot be had, or does not see, times and sizes are
+// compared.
 #pragma once
 
 #include <cstdint>
