@@ -180,16 +180,17 @@ void Watches::restart(const std::string& group) {
   const std::string path = printable(r.path);
   log.info("Change detected on path " + path + " for app " + w.name + " - restarting" +
            (r.more > 0 ? " (and " + std::to_string(r.more) + " more)" : ""));
-  if (r.looping) {
-    log.warn("App [" + w.name + "] changes " + path + " by itself: it was restarted " +
-             std::to_string(WatchPace::kInARow) + " times in a row for it. For " + show(r.pause) +
-             " after each start that path counts for nothing; add it to ignore_watch");
+  if (r.pause.n > 0) {
+    log.warn("App [" + w.name + "] was restarted " + std::to_string(WatchPace::kInARow) +
+             " times or more in a row for " + path +
+             ", each time soon after its start: it may write that by itself. The next restart for it waits " +
+             show(r.pause) + "; add the path to ignore_watch");
   }
   const std::string why = "watch " + path + (r.more > 0 ? " and " + std::to_string(r.more) + " more" : "");
   for (Instance* app : instances(group)) {
     if (comes_anew(app->state.phase) && app->state.wanted) continue;
     supervisor_.tell(*app, "change", path);
-    if (r.looping) supervisor_.tell(*app, "watch loop", path);
+    if (r.pause.n > 0) supervisor_.tell(*app, "watch loop", path);
     supervisor_.restart(*app, lifecycle::Cause::watch, {why});
   }
 }

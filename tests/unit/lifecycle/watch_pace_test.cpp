@@ -18,7 +18,7 @@ TEST_CASE("changes that come together are one restart, which names the first") {
   const auto r = p.fire();
   CHECK(r.path == "a");
   CHECK(r.more == 1);
-  CHECK_FALSE(r.looping);
+  CHECK(r.pause == Millis{0});
   CHECK(p.due() == Millis{-1});
 }
 
@@ -54,33 +54,38 @@ WatchPace::Restart in_a_row(WatchPace& p, uint32_t times, Millis age, const char
   return last;
 }
 
-TEST_CASE("a path that restarts each young process is left out for the first moments, and only it") {
+TEST_CASE("a path that restarts each young process has to wait, and only it") {
   WatchPace p;
-  CHECK_FALSE(in_a_row(p, WatchPace::kInARow - 1, Millis{50}).looping);
+  CHECK(in_a_row(p, WatchPace::kInARow - 1, Millis{50}).pause == Millis{0});
   const auto r = in_a_row(p, 1, Millis{50});
-  CHECK(r.looping);
   CHECK(r.path == "state");
   CHECK(r.pause == WatchPace::kFirstPause);
-  CHECK_FALSE(p.changed("state", Millis{0}, Millis{50}));
-  CHECK_FALSE(p.changed("state", Millis{0}, WatchPace::kFirstPause - Millis{1}));
-  CHECK(p.changed("code.js", Millis{0}, Millis{50}));
+  CHECK(p.changed("state", Millis{1000050}, Millis{50}));
+  CHECK(p.due() == Millis{1000000} + WatchPace::kFirstPause);
+  CHECK(p.changed("code.js", Millis{1000100}, Millis{100}));
+  CHECK(p.due() == Millis{1000100} + WatchPace::kQuiet);
+  p.fire();
+  CHECK(p.changed("state", Millis{2000050}, Millis{50}));
+  CHECK(p.due() > Millis{2000000} + WatchPace::kFirstPause);
 }
 
-TEST_CASE("the pause grows while the path comes back soon after it, and is forgotten later") {
+TEST_CASE("the pause grows up to its bound, and a change in a later age ends it") {
   WatchPace p;
   in_a_row(p, WatchPace::kInARow, Millis{50});
-  CHECK(in_a_row(p, 1, WatchPace::kFirstPause + Millis{5}).pause == WatchPace::kFirstPause * 2);
-  CHECK_FALSE(in_a_row(p, 1, kOld).looping);
-  CHECK(p.changed("state", Millis{0}, Millis{50}));
+  CHECK(in_a_row(p, 1, Millis{50}).pause == WatchPace::kFirstPause * 2);
+  CHECK(in_a_row(p, 20, Millis{50}).pause == WatchPace::kLongestPause);
+  CHECK(in_a_row(p, 1, WatchPace::kSoon).pause == Millis{0});
+  CHECK(p.changed("state", Millis{5000}, Millis{50}));
+  CHECK(p.due() == Millis{5000} + WatchPace::kQuiet);
 }
 
 TEST_CASE("a person who saves again and again is no loop while the process lives longer, or files differ") {
   WatchPace p;
-  CHECK_FALSE(in_a_row(p, 20, WatchPace::kSoon).looping);
+  CHECK(in_a_row(p, 20, WatchPace::kSoon).pause == Millis{0});
   WatchPace q;
   for (int i = 0; i < 10; ++i) {
-    CHECK_FALSE(in_a_row(q, 1, Millis{100}, "a").looping);
-    CHECK_FALSE(in_a_row(q, 1, Millis{100}, "b").looping);
+    CHECK(in_a_row(q, 1, Millis{100}, "a").pause == Millis{0});
+    CHECK(in_a_row(q, 1, Millis{100}, "b").pause == Millis{0});
   }
 }
 
