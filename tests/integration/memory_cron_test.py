@@ -4,7 +4,7 @@ import time
 import unittest
 import urllib.request
 
-from harness import TendTest, free_port, wait_for
+from harness import TendTest, free_port, port_is_free, wait_for
 
 
 class MemoryAndCron(TendTest):
@@ -87,6 +87,7 @@ class MemoryAndCron(TendTest):
                          "require('http').createServer((q, r) => r.end('' + process.pid + (keep ? '+' : '')))"
                          f".listen({port}, '127.0.0.1');\n")
         self.tend.ok("start", "grow.js", "-i", "1", "--max-memory-restart", "150M")
+        wait_for(lambda: not port_is_free(port), 20, "the server")
         failed = 0
         end = time.monotonic() + 30
         while self.restarts("grow") == 0 and time.monotonic() < end:
