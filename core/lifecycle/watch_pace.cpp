@@ -13,6 +13,7 @@ constexpr std::size_t kMaxPaths = 16;  // that are remembered between two restar
 bool WatchPace::changed(std::string_view path, Millis now, Millis age) {
   if (age == kRestarting) return false;
   const bool soon = age < kSoon;
+  last_ = now;
   const bool known =
       std::any_of(paths_.begin(), paths_.end(), [&](const Changed& c) { return c.path == path; });
   if (!known) {
@@ -39,6 +40,7 @@ WatchPace::Restart WatchPace::fire() {
   Restart out;
   out.path = paths_.front().path;
   out.more = count_ - 1;
+  out.last = last_;
   std::map<std::string, Suspect, std::less<>> next;
   for (const auto& [path, soon] : paths_) {
     Suspect s;

@@ -36,6 +36,7 @@ class WatchPace {
   struct Restart {
     std::string path;      // the first that changed
     std::size_t more = 0;  // other paths
+    Millis last{-1};       // when the last change came
     Millis pause{0};       // > 0: the next restart for `path` waits until the process is this old
   };
   // REQUIRES: due() >= 0. Forgets what has changed.
@@ -51,7 +52,7 @@ class WatchPace {
     bool soon = false;
   };
   Millis delay_;
-  Millis first_{-1}, due_{-1}, held_due_{-1};
+  Millis first_{-1}, last_{-1}, due_{-1}, held_due_{-1};
   std::vector<Changed> paths_;  // since the last restart, bounded
   std::size_t count_ = 0;
   std::map<std::string, Suspect, std::less<>> suspects_;  // bounded by the paths of a restart

@@ -61,6 +61,7 @@ struct Watches::Watched {
   Watched(Supervisor& s, Watches& owner, const std::string& group, Millis delay)
       : pace(delay), timer(s.parts().loop, [&owner, group] { owner.restart(group); }) {}
   std::string fingerprint, name, base;
+  std::vector<uint32_t> ids;
   uint32_t watch = 0;
   WatchPace pace;
   loop::Timer timer;
@@ -70,10 +71,10 @@ struct Watches::Watched {
 Watches::Watches(Supervisor& supervisor) : supervisor_(supervisor), watcher_(supervisor.parts().loop) {}
 Watches::~Watches() = default;
 
-std::vector<Instance*> Watches::instances(const std::string& group) const {
+std::vector<Instance*> Watches::instances(const Watched& watched) const {
   std::vector<Instance*> found;
-  for (const auto& [id, app] : supervisor_.instances()) {
-    if (!app->deleting && is_watched(*app->spec) && group_of(*app->spec) == group) found.push_back(app.get());
+  for (const uint32_t id : watched.ids) {
+    if (Instance* app = supervisor_.find(id)) found.push_back(app);
   }
   return found;
 }
@@ -87,13 +88,15 @@ void Watches::settle() {
 }
 
 void Watches::follow() {
-  std::map<std::string, const Instance*> wanted;
+  std::map<std::string, std::vector<uint32_t>> wanted;
   for (const auto& [id, app] : supervisor_.instances()) {
-    if (!app->deleting && is_watched(*app->spec)) wanted.emplace(group_of(*app->spec), app.get());
+    if (!app->deleting && is_watched(*app->spec)) wanted[group_of(*app->spec)].push_back(id);
   }
   for (auto it = watched_.begin(); it != watched_.end();) {
     const auto still = wanted.find(it->first);
-    if (still != wanted.end() && fingerprint(*still->second->spec) == it->second->fingerprint) {
+    if (still != wanted.end() &&
+        fingerprint(*supervisor_.find(still->second.front())->spec) == it->second->fingerprint) {
+      it->second->ids = std::move(still->second);
       wanted.erase(still);
       ++it;
       continue;
@@ -102,11 +105,11 @@ void Watches::follow() {
     supervisor_.parts().log.info("[Watch] Stop watching " + it->second->name);
     it = watched_.erase(it);
   }
-  for (const auto& [group, app] : wanted) begin(group, *app);
+  for (const auto& [group, ids] : wanted) begin(group, ids);
 }
 
-void Watches::begin(const std::string& group, const Instance& app) {
-  const AppSpec& spec = *app.spec;
+void Watches::begin(const std::string& group, const std::vector<uint32_t>& ids) {
+  const AppSpec& spec = *supervisor_.find(ids.front())->spec;
   Log& log = supervisor_.parts().log;
   const std::string text = "App [" + spec.name + "] ";
   auto scope = std::make_shared<watch::Scope>();
@@ -132,6 +135,7 @@ void Watches::begin(const std::string& group, const Instance& app) {
   auto watched = std::make_unique<Watched>(supervisor_, *this, group, spec.watch_delay);
   watched->fingerprint = fingerprint(spec);
   watched->name = spec.name;
+  watched->ids = ids;
   watched->base = spec.cwd;
   log.info("[Watch] Start watching " + spec.name);
   watched->watch = watcher_.add(std::move(scope), interval_of(spec),
@@ -160,7 +164,7 @@ void Watches::changed(const std::string& group, const std::string& path) {
   const Millis now = supervisor_.parts().clock.now();
   Millis age{INT64_MAX};
   bool serves = false, comes = false;
-  for (const Instance* app : instances(group)) {
+  for (const Instance* app : instances(w)) {
     comes = comes || comes_anew(app->state.phase);
     serves = serves || app->state.phase == Phase::online;
     if (app->state.phase == Phase::online) age = std::min(age, now - app->state.since);
@@ -177,6 +181,14 @@ void Watches::restart(const std::string& group) {
   Watched& w = *it->second;
   Log& log = supervisor_.parts().log;
   const WatchPace::Restart r = w.pace.fire();
+  std::vector<Instance*> old;
+  for (Instance* app : instances(w)) {
+    const bool comes = comes_anew(app->state.phase) && app->state.wanted;
+    // Someone has restarted it since: it has read the files as they are.
+    const bool young = app->state.phase == Phase::online && app->state.since > r.last;
+    if (!comes && !young) old.push_back(app);
+  }
+  if (old.empty()) return;
   const std::string path = printable(r.path);
   log.info("Change detected on path " + path + " for app " + w.name + " - restarting" +
            (r.more > 0 ? " (and " + std::to_string(r.more) + " more)" : ""));
@@ -187,8 +199,7 @@ void Watches::restart(const std::string& group) {
              show(r.pause) + "; add the path to ignore_watch");
   }
   const std::string why = "watch " + path + (r.more > 0 ? " and " + std::to_string(r.more) + " more" : "");
-  for (Instance* app : instances(group)) {
-    if (comes_anew(app->state.phase) && app->state.wanted) continue;
+  for (Instance* app : old) {
     supervisor_.tell(*app, "change", path);
     if (r.pause.n > 0) supervisor_.tell(*app, "watch loop", path);
     supervisor_.restart(*app, lifecycle::Cause::watch, {why});

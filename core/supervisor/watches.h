@@ -29,11 +29,11 @@ class Watches {
  private:
   struct Watched;
   void follow();
-  void begin(const std::string& group, const Instance& app);
+  void begin(const std::string& group, const std::vector<uint32_t>& ids);
   void ready(const std::string& group, const watch::Watcher::Ready& ready);
   void changed(const std::string& group, const std::string& path);
   void restart(const std::string& group);
-  std::vector<Instance*> instances(const std::string& group) const;
+  std::vector<Instance*> instances(const Watched& watched) const;
 
   Supervisor& supervisor_;
   watch::Watcher watcher_;

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import subprocess
 import time
 import unittest
 
@@ -169,6 +170,33 @@ class Watch(TendTest):
         self.unchanged(lambda: None)  # the next one waits for two seconds
         self.assertLessEqual(self.restarts(), 8)
         self.changes(lambda: self.write("code.js"))  # other files still count
+
+    def test_a_restart_that_someone_asks_for_after_the_change_is_enough(self):
+        self.start("--watch-delay", "700ms")
+
+        def deploy():
+            self.write("src/a.js")
+            time.sleep(0.2)
+            self.tend.ok("restart", "app")
+
+        before = self.restarts()
+        deploy()
+        time.sleep(1.2)
+        self.assertEqual(self.restarts(), before + 1)
+
+    def test_the_limit_of_watches_is_told_of_once_and_the_app_goes_on(self):
+        self.need("unshare")
+        limited = ["unshare", "-Ur", "sh", "-c", 'echo 3 > /proc/sys/user/max_inotify_watches && exec "$@"', "sh"]
+        if subprocess.run([*limited, "true"], capture_output=True).returncode != 0:
+            self.skipTest("no user namespace to set a limit in")
+        self.tend = self.make_tend(prefix=limited)
+        for i in range(6):
+            self.write(f"src/d{i}/a.js")
+        self.tend.ok("start", "sleep", "--name", "app", "--watch", "--", "1000")
+        self.tend.wait_text(self.tend.home / "tend.log", "fs.inotify.max_user_watches")
+        self.assertEqual(self.log().count("max_user_watches"), 1)
+        self.assertEqual(self.tend.status("app"), "online")
+        self.changes(lambda: self.write("top.js"))
 
     def test_it_outlives_the_supervisor(self):
         self.start()

@@ -120,6 +120,36 @@ TEST_CASE("looking at times and sizes tells of the same") {
   CHECK(first_difference(before, look(*s)) == w.dir + "/a.js");
 }
 
+TEST_CASE("more changes than the kernel's queue holds are told of, and what came meanwhile is watched") {
+  World w;
+  loop::Loop loop;
+  bool lost = false;
+  std::set<std::string> paths;
+  {
+    Watcher watcher(loop);
+    loop::Timer later(loop, [&] {
+      paths.clear();
+      w.write("late/x.js");
+    });
+    loop::Timer end(loop, [&] { loop.stop(); });
+    watcher.add(w.scope(), Millis{1000},
+                {[&](const std::string& path) {
+                   lost = lost || path.starts_with("more changes");
+                   paths.insert(path);
+                 },
+                 [&](const Watcher::Ready&) {
+                   // The loop reads nothing while this runs.
+                   for (int i = 0; i < 12000; ++i) w.write("f" + std::to_string(i));
+                   w.write("late/y.js");
+                   later.start(Millis{600});
+                   end.start(Millis{900});
+                 }});
+    loop.run();
+  }
+  CHECK(lost);
+  CHECK(paths.count(w.dir + "/late/x.js") == 1);
+}
+
 TEST_CASE("apps that watch the same folder are told apart, and one may go") {
   World w;
   w.write("a.js");
