@@ -25,6 +25,8 @@ Map act_params(const Session& s, std::string_view verb, List targets) {
   if (verb == "reload") params.set("parallel", s.args.parallel);
   if (s.args.update_env) params.set("env", s.caller.env_value());
   if (s.args.flags.given.any()) params.set("changes", to_value(s.args.flags));
+  // Of a restart it toggles (compat.md 2).
+  if (verb == "restart" && s.args.flags.watch == Value(true)) params.set("toggle_watch", true);
   return params;
 }
 

@@ -6,6 +6,7 @@
 #include "core/config/parts.h"
 #include "core/config/static_server.h"
 #include "core/model/address.h"
+#include "core/model/cron_pattern.h"
 #include "core/model/options.h"
 #include "core/model/probe_target.h"
 
@@ -134,6 +135,19 @@ tl::expected<void, Problem> check_probe(const AppSpec& spec) {
   return {};
 }
 
+// The daemon reads it later, when nobody is there to be told.
+tl::expected<void, Problem> check_zone(const AppSpec& spec) {
+  std::string zone = spec.cron_timezone;
+  if (!spec.cron_restart.empty()) {
+    if (const auto pattern = parse_cron(spec.cron_restart); pattern && !pattern->zone.empty())
+      zone = pattern->zone;
+  }
+  if (zone.empty() || exists("/usr/share/zoneinfo/" + zone)) return {};
+  return refuse("cron_timezone: found " + printable(zone) +
+                    "; accepted: a name of a file in /usr/share/zoneinfo, as Europe/Berlin",
+                "Error: Unknown time zone " + printable(zone));
+}
+
 // Python writes to a pipe only when its buffer is full, which hides its logs.
 void unbuffer_python(AppSpec& spec) {
   if (spec.interpreter.find("python") == std::string::npos) return;
@@ -231,6 +245,7 @@ tl::expected<void, Problem> resolve(AppSpec& spec, const Context& context) {
   resolve_mode(spec, context);
   if (auto sound = check_sockets(spec, context); !sound) return sound;
   if (auto sound = check_probe(spec); !sound) return sound;
+  if (auto sound = check_zone(spec); !sound) return sound;
   resolve_paths(spec, context);
   if (spec.time && spec.log_date_format.empty()) {
     spec.log_date_format = kIsoDate;

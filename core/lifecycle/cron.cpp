@@ -16,20 +16,10 @@ struct WallTime {
   std::size_t hour = 0, minute = 0, second = 0;
 };
 
-std::tm local(int64_t instant) {
-  const auto t = static_cast<std::time_t>(instant);
-  std::tm out{};
-  localtime_r(&t, &out);
-  return out;
-}
-
-WallTime wall_at(int64_t instant) {
-  const std::tm t = local(instant);
-  const year_month_day date{std::chrono::year{t.tm_year + 1900},
-                            std::chrono::month{static_cast<unsigned>(t.tm_mon + 1)},
-                            std::chrono::day{static_cast<unsigned>(t.tm_mday)}};
-  return {sys_days{date}, static_cast<std::size_t>(t.tm_hour), static_cast<std::size_t>(t.tm_min),
-          static_cast<std::size_t>(t.tm_sec)};
+WallTime wall_of(int64_t local) {  // seconds, counted as if they were UTC
+  const int64_t in_day = ((local % 86400) + 86400) % 86400;
+  return {sys_days{std::chrono::days{(local - in_day) / 86400}}, static_cast<std::size_t>(in_day / 3600),
+          static_cast<std::size_t>(in_day / 60 % 60), static_cast<std::size_t>(in_day % 60)};
 }
 
 int64_t as_if_utc(const WallTime& w) {
@@ -37,24 +27,35 @@ int64_t as_if_utc(const WallTime& w) {
          static_cast<int64_t>(w.minute) * 60 + static_cast<int64_t>(w.second);
 }
 
-int64_t offset_at(int64_t instant) { return local(instant).tm_gmtoff; }
+int64_t offset_at(const Zone* zone, int64_t instant) {
+  if (zone != nullptr) return zone->offset_at(instant);
+  const auto t = static_cast<std::time_t>(instant);
+  std::tm out{};
+  localtime_r(&t, &out);
+  return out.tm_gmtoff;
+}
+
+// The first instant in (low, high] at which the offset is no longer that of `low`. REQUIRES: there is one.
+int64_t change_between(const Zone* zone, int64_t low, int64_t high) {
+  const int64_t before = offset_at(zone, low);
+  while (high - low > 1) {
+    const int64_t middle = low + (high - low) / 2;
+    (offset_at(zone, middle) == before ? low : high) = middle;
+  }
+  return high;
+}
 
 // The instant at which the clock first shows `w`; when it never does, the end of the gap. Never decreases
 // with `w`.
-int64_t instant_of(const WallTime& w) {
+int64_t instant_of(const Zone* zone, const WallTime& w) {
   constexpr int64_t kDay = 86400;
   const int64_t utc = as_if_utc(w);
-  const int64_t before = offset_at(utc - kDay);
-  const int64_t after = offset_at(utc + kDay);
+  const int64_t before = offset_at(zone, utc - kDay);
+  const int64_t after = offset_at(zone, utc + kDay);
   if (before == after) return utc - before;
-  if (offset_at(utc - before) == before) return utc - before;  // the earlier one of two
-  if (offset_at(utc - after) == after) return utc - after;
-  int64_t low = utc - after, high = utc - before;  // the change is in (low, high]
-  while (high - low > 1) {
-    const int64_t middle = low + (high - low) / 2;
-    (offset_at(middle) == before ? low : high) = middle;
-  }
-  return high;
+  if (offset_at(zone, utc - before) == before) return utc - before;  // the earlier one of two
+  if (offset_at(zone, utc - after) == after) return utc - after;
+  return change_between(zone, utc - after, utc - before);
 }
 
 template <std::size_t N>
@@ -104,24 +105,37 @@ bool match(const CronPattern& p, WallTime& w, sys_days last) {
   return false;
 }
 
-WallTime one_second_later(const WallTime& w) {
-  const int64_t utc = as_if_utc(w) + 1;
-  const int64_t in_day = ((utc % 86400) + 86400) % 86400;
-  return {sys_days{std::chrono::days{(utc - in_day) / 86400}}, static_cast<std::size_t>(in_day / 3600),
-          static_cast<std::size_t>(in_day / 60 % 60), static_cast<std::size_t>(in_day % 60)};
+// The end of the search: dates that are eight years apart, as 29 February may be.
+sys_days last_day(const WallTime& w) {
+  const year_month_day today{w.day};
+  return sys_days{today.year() / today.month() / 1} + std::chrono::days{8 * 366 + 31};
+}
+
+// As time passes: the clock is read with one offset up to its next change, and from there with the new one.
+std::optional<int64_t> next_in_time(const CronPattern& pattern, int64_t after, const Zone* zone) {
+  int64_t from = after + 1;
+  const sys_days last = last_day(wall_of(from));
+  while (true) {
+    const int64_t offset = offset_at(zone, from);
+    WallTime w = wall_of(from + offset);
+    if (!match(pattern, w, last)) return std::nullopt;
+    const int64_t at = as_if_utc(w) - offset;
+    if (offset_at(zone, at) == offset) return at;
+    from = change_between(zone, from, at);
+  }
 }
 
 }  // namespace
 
-std::optional<int64_t> next_due(const CronPattern& pattern, int64_t after) {
-  WallTime w = wall_at(after);
-  const year_month_day today{w.day};
-  const sys_days last = sys_days{today.year() / today.month() / 1} + std::chrono::days{8 * 366 + 31};
+std::optional<int64_t> next_due(const CronPattern& pattern, int64_t after, const Zone* zone) {
+  if (pattern.hours.all()) return next_in_time(pattern, after, zone);
+  WallTime w = wall_of(after + offset_at(zone, after));
+  const sys_days last = last_day(w);
   do {
-    w = one_second_later(w);
+    w = wall_of(as_if_utc(w) + 1);
     if (!match(pattern, w, last)) return std::nullopt;
-  } while (instant_of(w) <= after);  // in the second pass of a repeated hour: it ran in the first
-  return instant_of(w);
+  } while (instant_of(zone, w) <= after);  // in the second pass of a repeated hour: it ran in the first
+  return instant_of(zone, w);
 }
 
 }  // namespace tend::lifecycle

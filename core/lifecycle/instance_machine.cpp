@@ -149,7 +149,6 @@ void now_ready(Transition& t, Millis now, const Policy& p) {
   if (s.other.role != Role::serving) return;
   s.reloads += 1;
   s.restarts += 1;
-  s.cause = Cause::user;
   forget_failures(s, now);
   if (p.drain.n == 0) return dismiss(t, now, p);
   s.other.role = Role::leaving;
@@ -183,10 +182,11 @@ void on_restart(Transition& t, Cause cause, Millis now, const Policy& p) {
   s.cause = cause;
 }
 
-void on_reload(Transition& t, Millis now, const Policy& p) {
+void on_reload(Transition& t, Cause cause, Millis now, const Policy& p) {
   State& s = t.state;
   if (s.other.role != Role::none) return;  // one at a time
-  if (s.phase != Phase::online) return on_restart(t, Cause::user, now, p);
+  if (s.phase != Phase::online) return on_restart(t, cause, now, p);
+  s.cause = cause;
   s.other = Other{Role::serving, Stage::draining, s.executed, false, s.spawn, s.since, Millis{-1}};
   t.act(Cancel{Timer::stable});
   launch(t, now, p);
@@ -373,7 +373,7 @@ Transition step(const State& state, const Event& event, Millis now, const Policy
   std::visit(
       Match{[&](Start) { on_start(t, Cause::user, now, p); },  //
             [&](Stop e) { on_stop(t, e.drain, now, p); }, [&](Restart e) { on_restart(t, e.cause, now, p); },
-            [&](Reload) { on_reload(t, now, p); },
+            [&](Reload e) { on_reload(t, e.cause, now, p); },
             [&](Reset) {
               t.state.restarts = t.state.unstable = t.state.hangs = 0;
               if (alive(state.phase) || state.phase == Phase::waiting) t.state.created = now;

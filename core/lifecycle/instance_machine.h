@@ -104,7 +104,7 @@ inline constexpr int32_t kStatusUnknown = -1, kStatusForked = -2;
 struct Start {};                                // by a person or resurrect
 struct Stop { bool drain = false; };            // drain: it may finish what it has (Policy::drain)
 struct Restart { Cause cause = Cause::user; };  // of a living one: stop, then start; else start
-struct Reload {};                               // of an online one: a successor first; else as Restart
+struct Reload { Cause cause = Cause::user; };   // of an online one: a successor first; else as Restart
 struct Reset {};                                // counters to zero, created = now
 struct Condemn { uint32_t spawn; Cause cause; int signal; };  // it is not well: signalled at once, its end is an exit as any other
 // Reports

@@ -15,7 +15,8 @@
 // act     {verb: "stop"|"restart"|"delete"|"reset"|"reload", targets: [word …], cwd, cause, env, update_env:
 // bool,
 //          changes: {spec map of changed options}, no_wait: bool, parallel: how many at once (reload; 2)}
-//         ids: [number …] instead of targets means just these. All targets are tried. -> {groups: [{word, ids: [..], error?}], results: [Outcome …], warnings:
+//         ids: [number …] instead of targets means just these. toggle_watch: restart turns watching on or
+//         off; stop turns it off. All targets are tried. -> {groups: [{word, ids: [..], error?}], results: [Outcome …], warnings:
 //         [text …], ok: bool}
 // scale   {targets: [one word], change: number, relative: bool, cwd, cause, no_wait: bool}; all instances of
 // one app;

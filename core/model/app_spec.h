@@ -49,7 +49,9 @@ struct AppSpec {
   Millis exp_backoff_restart_delay{0};
   IntList stop_exit_codes;
   std::string cron_restart;
+  std::string cron_timezone;    // of the database, as "Europe/Berlin"; empty: local
   Bytes max_memory_restart{0};  // 0: no limit
+  std::string memory_scope = "main";  // "main" | "tree"
   Millis kill_timeout{1600};
   std::string kill_signal = "SIGINT";
   bool treekill = true;
@@ -98,6 +100,7 @@ struct AppSpec {
   // Accepted, kept and shown; acted upon by later work or by nobody
   Value watch = false;       // bool or list of paths
   StringList ignore_watch;
+  StringList watch_ext;      // not empty: only files with these extensions count
   Value watch_options;
   Millis watch_delay{0};
   bool vizion = true;
@@ -111,6 +114,7 @@ struct AppSpec {
   bool append_env_to_name = false;
   bool trace = false;
   bool deep_monitoring = false;
+  bool disable_trace = false, v8 = false, event_loop_inspector = false;
   Value extra;               // other keys that PM2 keeps in its record (env_file, env_<name>), a map
   // Not options: where it came from
   std::string source;        // the file of apps that it was started by, absolute; empty: none

@@ -116,11 +116,53 @@ std::vector<std::string_view> words_of(std::string_view text) {
 // cron(8) calls a day field unrestricted when it begins with a star, a step included.
 bool unrestricted(std::string_view text) { return text.front() == '*' || text.front() == '?'; }
 
+struct Macro {
+  std::string_view name, fields;
+};
+constexpr Macro kMacros[] = {{"@hourly", "0 * * * *"},   {"@daily", "0 0 * * *"},  {"@midnight", "0 0 * * *"},
+                             {"@weekly", "0 0 * * 0"},   {"@monthly", "0 0 1 * *"}, {"@yearly", "0 0 1 1 *"},
+                             {"@annually", "0 0 1 1 *"}};
+
+// Cuts "TZ=zone " off the front.
+Result<std::string> take_zone(std::string_view& text) {
+  const auto begin = std::min(text.find_first_not_of(" \t"), text.size());
+  std::string_view rest = text.substr(begin);
+  if (rest.starts_with("CRON_TZ="))
+    rest.remove_prefix(8);
+  else if (rest.starts_with("TZ="))
+    rest.remove_prefix(3);
+  else
+    return std::string();
+  const std::string_view zone = rest.substr(0, rest.find_first_of(" \t"));
+  if (!is_zone_name(zone))
+    return fail("cron pattern: found the time zone \"" + printable(zone) + "\"; accepted a name as Europe/Berlin");
+  text = rest.substr(zone.size());
+  return std::string(zone);
+}
+
 }  // namespace
+
+bool is_zone_name(std::string_view text) {
+  if (text.empty() || text.size() > 100 || text.front() == '/' || text.find("..") != std::string_view::npos)
+    return false;
+  return std::all_of(text.begin(), text.end(), [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '/' || c == '_' || c == '-' || c == '+';
+  });
+}
 
 Result<CronPattern> parse_cron(std::string_view text) {
   if (text.size() > 1024) return fail("cron pattern: longer than 1024 characters");
+  auto zone = take_zone(text);
+  if (!zone) return tl::unexpected(zone.error());
   auto words = words_of(text);
+  if (words.size() == 1 && words[0].starts_with('@')) {
+    const auto macro = std::find_if(std::begin(kMacros), std::end(kMacros),
+                                    [&](const Macro& m) { return m.name == words[0]; });
+    if (macro == std::end(kMacros))
+      return fail("cron pattern: found \"" + printable(words[0]) +
+                  "\"; accepted @hourly, @daily, @midnight, @weekly, @monthly, @yearly, @annually");
+    words = words_of(macro->fields);
+  }
   if (words.size() != 5 && words.size() != 6)
     return fail(
         "cron pattern: found \"" + printable(text) +
@@ -128,6 +170,7 @@ Result<CronPattern> parse_cron(std::string_view text) {
   if (words.size() == 5) words.insert(words.begin(), "0");
 
   CronPattern p;
+  p.zone = std::move(*zone);
   Status ok = field(kFields[0], words[0], p.seconds);
   if (ok) ok = field(kFields[1], words[1], p.minutes);
   if (ok) ok = field(kFields[2], words[2], p.hours);

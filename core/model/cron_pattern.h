@@ -2,6 +2,7 @@
 #pragma once
 
 #include <bitset>
+#include <string>
 #include <string_view>
 
 #include "core/base/result.h"
@@ -17,9 +18,14 @@ struct CronPattern {
   std::bitset<13> months;   // 1..12
   std::bitset<7> weekdays;  // 0 = Sunday
   bool any_day = true, any_weekday = true;
+  std::string zone;  // "Europe/Berlin"; empty: the app's cron_timezone, else local time
 };
 
+// The fields, or @hourly @daily @midnight @weekly @monthly @yearly @annually; before them TZ=zone or CRON_TZ=zone.
 // Error: one line that names the field, what was found and what is accepted.
 Result<CronPattern> parse_cron(std::string_view text);
+
+// Whether `text` may name a file of the time zone database: "UTC", "America/Argentina/Buenos_Aires".
+bool is_zone_name(std::string_view text);
 
 }  // namespace tend

@@ -92,6 +92,8 @@ Read read(const OptionRow& row, const Value& v, std::string& out) {
     if (!text.empty()) {
       if (auto pattern = parse_cron(text); !pattern) return bad(v, pattern.error().message);
     }
+  } else if (row.accepts == "zone") {
+    if (!text.empty() && !is_zone_name(text)) return bad(v, "a time zone as Europe/Berlin");
   } else if (!row.accepts.empty() && !text.empty() && !has_part(row.accepts, text)) {
     return bad(v, row.accepts);
   }

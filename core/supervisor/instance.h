@@ -78,7 +78,6 @@ struct Instance {
   bool deleting = false;   // goes when it is stopped
 
   std::array<std::unique_ptr<loop::Timer>, lifecycle::kTimerKinds> timers;
-  std::unique_ptr<loop::Timer> cron;
 };
 
 // The process of which cpu and memory are shown: the app may name another one (PM2's axm_options.pid).

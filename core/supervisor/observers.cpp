@@ -52,6 +52,8 @@ EventBus::Subscription log_events(EventBus& bus, Log& log) {
       log.error("Script " + r.app.spec->script + " had too many unstable restarts (" +
                 std::to_string(r.app.policy.max_restarts) + "). Stopped. \"errored\"" +
                 (r.app.error.empty() ? "" : ": " + r.app.error));
+    } else if (r.event == "change" || r.event == "watch loop") {
+      // Watches has told of it, once for all instances.
     } else if (r.event == "stopping") {
       log.info("Stopping app:" + r.app.spec->name + " id:" + std::to_string(r.app.id));
     } else {

@@ -203,7 +203,6 @@ void Supervisor::recover(Left left) {
     }
     if (s.other.role != Role::none && !s.other.exited) notices_.resume(app, s.other.spawn);
     if (lifecycle::alive(s.phase) && s.phase != Phase::sweeping && !s.exited) notices_.resume(app, s.spawn);
-    arm_cron(app);
     if (placed.count(id) == 0) {
       note(app);
       if (const auto wish = wishes.find(id); wish != wishes.end() && wish->second)
@@ -244,6 +243,8 @@ void Supervisor::recover(Left left) {
   }
   for (keeper::Report& r : later) on_report(std::move(r));
   watch_memory();
+  watches_.settle();
+  schedules_.settle();
 }
 
 }  // namespace tend::supervisor

@@ -14,7 +14,7 @@ Rollouts::Rollouts(Supervisor& supervisor) : supervisor_(supervisor) {
 }
 
 void Rollouts::reload(const std::string& group, const std::vector<uint32_t>& ids, std::size_t parallel,
-                      std::string asked, Done done) {
+                      std::string asked, Done done, lifecycle::Cause cause) {
   Line& line = lines_[group];
   auto& roll = line.now ? line.next : line.now;
   if (!roll) roll = std::make_unique<Roll>();
@@ -23,6 +23,7 @@ void Rollouts::reload(const std::string& group, const std::vector<uint32_t>& ids
   }
   roll->parallel = std::max<std::size_t>(parallel, 1);
   roll->asked = std::move(asked);
+  roll->cause = cause;
   roll->waiting.push_back(std::move(done));
   if (roll == line.now) go_on(group);
 }
@@ -82,7 +83,7 @@ void Rollouts::go_on(const std::string& group) {
     Instance* app = supervisor_.find(id);
     if (app == nullptr) continue;
     roll.starting[id] = app->state.spawn;
-    supervisor_.reload(*app, {roll.asked});
+    supervisor_.reload(*app, {roll.asked}, roll.cause);
   }
   if (!roll.todo.empty() || !roll.starting.empty() || !roll.leaving.empty()) return;
   const auto ended = std::move(found->second.now);

@@ -26,7 +26,7 @@ class Rollouts {
   explicit Rollouts(Supervisor& supervisor);
   // Instances of one app. `done` gets an outcome for each, once its old processes are gone.
   void reload(const std::string& group, const std::vector<uint32_t>& ids, std::size_t parallel,
-              std::string asked, Done done);
+              std::string asked, Done done, lifecycle::Cause cause = lifecycle::Cause::user);
 
  private:
   struct Roll {
@@ -36,6 +36,7 @@ class Rollouts {
     std::map<uint32_t, Value> outcomes;
     std::size_t parallel = 1;
     std::string asked;
+    lifecycle::Cause cause = lifecycle::Cause::user;
     std::vector<Done> waiting;
     bool failed = false;
   };

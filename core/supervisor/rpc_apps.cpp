@@ -31,8 +31,11 @@ void act(Daemon& daemon, const SharedCall& call) {
     Instance* app = supervisor.find(id);
     if (app == nullptr) continue;
     if (starts) {
-      const bool has_changes = !params.at("changes").map().empty();
-      auto spec = has_changes ? changed(*app->spec, params.at("changes"))
+      const bool toggles = params.at("toggle_watch").boolean();
+      Map changes = params.at("changes").map();
+      if (toggles) changes.set("watch", !is_watched(*app->spec));
+      const bool has_changes = !changes.empty();
+      auto spec = has_changes ? changed(*app->spec, changes)
                               : Result<std::shared_ptr<const AppSpec>>(app->spec);
       if (!spec) {
         refused.push_back(outcome(*app, "restarted", false, spec.error().message));
@@ -48,9 +51,14 @@ void act(Daemon& daemon, const SharedCall& call) {
       wishes.push_back(wish_of(*app, Goal::running, "restarted"));
       supervisor.restart(*app, lifecycle::Cause::user, asked);
     } else if (verb == "stop") {
-      if (app->cron) {
+      if (has_schedule(*app->spec)) {
         warnings.emplace_back("App " + app->spec->name + " stopped but CRON RESTART is still UP " +
                               app->spec->cron_restart);
+      }
+      if (is_watched(*app->spec)) {
+        if (!supervisor.parts().home.pm2)
+          warnings.emplace_back("App " + app->spec->name + " is watched no more; restart --watch turns it on again");
+        supervisor.change(*app, *changed(*app->spec, Map{{"watch", false}}), nullptr);
       }
       wishes.push_back(wish_of(*app, Goal::stopped, "stopped"));
       supervisor.stop(*app, asked);

@@ -59,6 +59,8 @@ Supervisor::Supervisor(Mechanisms mechanisms, journal::Journal& journal, journal
           [this](const Instance& app) { note(app); }),
       hangs_(*this),
       probes_(*this),
+      watches_(*this),
+      schedules_(*this),
       memory_timer_(m_.loop, [this] { watch_memory(); }) {
   notices_.sinks.stopping = [this](uint32_t id, uint32_t spawn) { heartbeats_.excuse(id, spawn); };
   notices_.sinks.watchdog_ping = [this](uint32_t id, uint32_t spawn) {
@@ -132,8 +134,9 @@ Instance& Supervisor::add(std::shared_ptr<const AppSpec> spec, std::shared_ptr<c
   pending_.push_back({added.id, record_of(added)});
   note(added);
   executor_.prepare_logs(added);
-  arm_cron(added);
+  schedules_.settle();
   watch_memory();
+  watches_.settle();
   return added;
 }
 
@@ -143,8 +146,9 @@ void Supervisor::change(Instance& app, std::shared_ptr<const AppSpec> spec,
   app.spec = std::move(spec);
   if (env) app.base_env = std::move(env);
   pending_.push_back({app.id, record_of(app)});
-  arm_cron(app);
+  schedules_.settle();
   watch_memory();
+  watches_.settle();
 }
 
 void Supervisor::note_wish(const Instance& app) {
@@ -165,11 +169,11 @@ void Supervisor::restart(Instance& app, lifecycle::Cause cause, const Asked& ask
   feed(app.id, lifecycle::Restart{cause});
 }
 
-void Supervisor::reload(Instance& app, const Asked& asked) {
+void Supervisor::reload(Instance& app, const Asked& asked, lifecycle::Cause cause) {
   app.cause_text = asked.text;
   app.cause_wall = m_.clock.wall().n;
   if (!app.state.wanted) pending_.push_back({kWishIds + app.id, Value(Map{{"wanted", true}})});
-  feed(app.id, lifecycle::Reload{});
+  feed(app.id, lifecycle::Reload{cause});
 }
 
 void Supervisor::stop(Instance& app, const Asked& asked, bool drain) {
@@ -181,6 +185,8 @@ void Supervisor::stop(Instance& app, const Asked& asked, bool drain) {
 
 void Supervisor::remove(Instance& app, const Asked& asked, bool drain) {
   app.deleting = true;
+  watches_.settle();
+  schedules_.settle();
   stop(app, asked, drain);
 }
 

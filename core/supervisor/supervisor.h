@@ -25,7 +25,9 @@
 #include "core/supervisor/probes.h"
 #include "core/supervisor/rollouts.h"
 #include "core/supervisor/triggers.h"
+#include "core/supervisor/schedules.h"
 #include "core/supervisor/waiters.h"
+#include "core/supervisor/watches.h"
 #include "core/supervisor/workers.h"
 
 namespace tend::supervisor {
@@ -76,7 +78,7 @@ class Supervisor {
   // drain: an online one that takes connections finishes what it has first.
   void stop(Instance& app, const Asked& asked, bool drain = false);
   // A successor first, then the old one goes; an instance that is not online is restarted.
-  void reload(Instance& app, const Asked& asked);
+  void reload(Instance& app, const Asked& asked, lifecycle::Cause cause = lifecycle::Cause::user);
   void remove(Instance& app, const Asked& asked, bool drain = false);  // stops it first
   void reset(Instance& app);
   // Publishes what is no step of the machine.
@@ -111,7 +113,6 @@ class Supervisor {
   void note(const Instance& app);
   Value body(const Instance& app) const;
   void note_wish(const Instance& app);
-  void arm_cron(Instance& app);
   void watch_memory();
   void said(Instance& app, uint32_t spawn, const Value& message);
   void hang_up(const Instance& app, uint32_t spawn, Side& side);
@@ -137,6 +138,8 @@ class Supervisor {
   Executor executor_;
   Hangs hangs_;
   Probes probes_;
+  Watches watches_;
+  Schedules schedules_;
   metrics::ProcTable proc_;
   Table table_;
   std::map<uint32_t, std::weak_ptr<const BaseEnv>> envs_;
@@ -144,6 +147,7 @@ class Supervisor {
   std::deque<std::pair<uint32_t, lifecycle::Event>> queue_;
   loop::Timer memory_timer_;
   bool memory_watched_ = false;
+  uint32_t memory_looks_ = 0;
   uint32_t next_id_ = 0;
   uint32_t next_env_ = 0;
 };

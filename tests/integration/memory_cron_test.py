@@ -1,8 +1,10 @@
 """Restarts by memory and by the clock."""
 
+import time
 import unittest
+import urllib.request
 
-from harness import TendTest, wait_for
+from harness import TendTest, free_port, port_is_free, wait_for
 
 
 class MemoryAndCron(TendTest):
@@ -41,6 +43,63 @@ class MemoryAndCron(TendTest):
         self.assertNotEqual(done.returncode, 0)
         self.assertIn("99", done.stderr)
         self.assertEqual(self.tend.jlist(), [])
+
+    def test_four_instances_are_restarted_by_one_tick_and_one_timer(self):
+        self.tend.ok("start", "sleep", "--name", "s", "-i", "4", "--cron", "*/3 * * * * *", "--", "1000")
+        wait_for(lambda: {r["pm2_env"]["restart_time"] for r in self.tend.jlist()} == {1}, 15, "one restart of each")
+        log = self.tend.read(self.tend.home / "tend.log")
+        self.assertEqual(log.count("Registering a cron job on: s"), 1)
+        self.tend.ok("restart", "s", "--cron", "0")
+        before = [r["pm2_env"]["restart_time"] for r in self.tend.jlist()]
+        self.assertIn("Deregistering a cron job on: s", self.tend.read(self.tend.home / "tend.log"))
+        time.sleep(3.2)
+        self.assertEqual([r["pm2_env"]["restart_time"] for r in self.tend.jlist()], before)
+
+    def test_a_zone_is_taken_from_the_option_and_from_the_pattern(self):
+        self.tend.ok("start", "sleep", "--name", "a", "--cron", "*/2 * * * * *", "--cron-timezone", "Asia/Kolkata", "--",
+                     "1000")
+        self.tend.ok("start", "sleep", "--name", "b", "-f", "--cron", "CRON_TZ=Europe/Berlin */2 * * * * *", "--", "1000")
+        wait_for(lambda: self.restarts("a") >= 1 and self.restarts("b") >= 1, 15, "both")
+        for flags in (["--cron", "TZ=No/Where @daily"], ["--cron-timezone", "No/Where"]):
+            done = self.tend.run("start", "sleep", "--name", "c", "-f", *flags, "--", "1000")
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("No/Where", done.stderr)
+
+    def test_a_tree_is_summed_where_that_is_asked_for(self):
+        self.tend.script("parent.py", "import os, subprocess, time\n"
+                         "code = 'keep = b\"x\" * (80 << 20); import time; time.sleep(1000)'\n"
+                         "if not os.path.exists('mark' + os.environ['name']):\n"
+                         "    open('mark' + os.environ['name'], 'w').close()\n"
+                         "    subprocess.Popen(['python3', '-c', code])\n"
+                         "time.sleep(1000)\n")
+        for scope in ("main", "tree"):
+            self.tend.ok("start", "parent.py", "--name", scope, "-f", "--max-memory-restart", "60M", "--memory-scope",
+                         scope, env={"name": scope})
+        wait_for(lambda: self.restarts("tree") == 1, 30, "a restart")
+        self.assertEqual(self.restarts("main"), 0)
+
+    def test_a_cluster_above_its_limit_is_reloaded_without_a_gap(self):
+        self.need("node")
+        port = free_port()
+        self.tend.script("grow.js", "const fs = require('fs');\n"
+                         "const keep = fs.existsSync('grown') ? null : Buffer.alloc(200 << 20, 1);\n"
+                         "fs.writeFileSync('grown', '');\n"
+                         "require('http').createServer((q, r) => r.end('' + process.pid + (keep ? '+' : '')))"
+                         f".listen({port}, '127.0.0.1');\n")
+        self.tend.ok("start", "grow.js", "-i", "1", "--max-memory-restart", "150M")
+        wait_for(lambda: not port_is_free(port), 20, "the server")
+        failed = 0
+        end = time.monotonic() + 30
+        while self.restarts("grow") == 0 and time.monotonic() < end:
+            for _ in range(20):
+                try:
+                    urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5).read()
+                except OSError:
+                    failed += 1
+        self.assertEqual(self.restarts("grow"), 1)
+        self.assertEqual(failed, 0)
+        self.assertIn("memory", self.tend.ok("describe", "grow").stdout)
+        self.assertIn("reload", self.tend.read(self.tend.home / "tend.log"))
 
 
 if __name__ == "__main__":

@@ -34,13 +34,14 @@ constexpr Room kRooms[] = {
     {"core/cluster", "core/base core/loop core/model"},
     {"core/autopsy", "core/base core/model ipc"},
     {"core/health", "core/base core/loop core/model core/lifecycle ipc"},
+    {"core/watch", "core/base core/loop core/model"},
     {"core/journal", "core/base core/loop core/model core/lifecycle ipc"},
     {"core/preload", "core/base"},
     {"core/keeper", "core/base core/loop"},
     {"core/supervisor",
      "core/base core/loop ipc core/model core/config core/lifecycle core/logs core/tree core/metrics "
      "core/journal "
-     "core/cluster core/health core/preload core/keeper"},
+     "core/cluster core/health core/watch core/preload core/keeper"},
     {"cmd/probe", "core/base core/loop core/model core/health ipc"},
     {"cmd/serve", "core/base"},
     {"cmd", "core/base core/model core/config ipc"},

@@ -10,16 +10,16 @@
 namespace tend::lifecycle {
 namespace {
 
-class Zone {  // for the length of a test
+class LocalZone {  // of the process, for the length of a test
  public:
-  explicit Zone(const char* name) {
+  explicit LocalZone(const char* name) {
     if (const char* tz = std::getenv("TZ")) former_ = tz;
     ::setenv("TZ", name, 1);
     ::tzset();
   }
-  Zone(const Zone&) = delete;
-  Zone& operator=(const Zone&) = delete;
-  ~Zone() {
+  LocalZone(const LocalZone&) = delete;
+  LocalZone& operator=(const LocalZone&) = delete;
+  ~LocalZone() {
     former_.empty() ? ::unsetenv("TZ") : ::setenv("TZ", former_.c_str(), 1);
     ::tzset();
   }
@@ -54,7 +54,7 @@ std::string error(const char* pattern) {
 }
 
 TEST_CASE("a pattern is due at the first match strictly after") {
-  const Zone zone("UTC");
+  const LocalZone zone("UTC");
   CHECK(due("* * * * *", "2024-01-01 00:00:00") == "2024-01-01 00:01:00");
   CHECK(due("* * * * *", "2024-01-01 00:00:59") == "2024-01-01 00:01:00");
   CHECK(due("* * * * * *", "2024-12-31 23:59:59") == "2025-01-01 00:00:00");
@@ -70,7 +70,7 @@ TEST_CASE("a pattern is due at the first match strictly after") {
 }
 
 TEST_CASE("two restricted day fields match either, a star restricts nothing") {
-  const Zone zone("UTC");
+  const LocalZone zone("UTC");
   CHECK(due("0 0 13 * fri", "2024-01-01 00:00:00") == "2024-01-05 00:00:00");
   CHECK(due("0 0 13 * fri", "2024-01-12 00:00:00") == "2024-01-13 00:00:00");
   CHECK(due("0 0 13 * *", "2024-01-01 00:00:00") == "2024-01-13 00:00:00");
@@ -78,7 +78,7 @@ TEST_CASE("two restricted day fields match either, a star restricts nothing") {
 }
 
 TEST_CASE("29 February is found eight years ahead, an impossible date never") {
-  const Zone zone("UTC");
+  const LocalZone zone("UTC");
   CHECK(due("0 0 29 2 *", "2096-02-29 00:00:00") == "2104-02-29 00:00:00");
   CHECK(due("0 0 29 feb *", "2024-03-01 00:00:00") == "2028-02-29 00:00:00");
   CHECK(due("0 0 31 4 *", "2024-01-01 00:00:00") == "never");
@@ -90,30 +90,55 @@ TEST_CASE("29 February is found eight years ahead, an impossible date never") {
 }
 
 TEST_CASE("a time that DST skips runs at the first instant after the gap, once") {
-  const Zone berlin("Europe/Berlin");  // 2024-03-31 02:00 CET -> 03:00 CEST, 01:00 UTC
+  const LocalZone berlin("Europe/Berlin");  // 2024-03-31 02:00 CET -> 03:00 CEST, 01:00 UTC
   CHECK(due("30 2 * * *", "2024-03-30 12:00:00") == "2024-03-31 01:00:00");
   CHECK(due("30 2 * * *", "2024-03-31 01:00:00") == "2024-04-01 00:30:00");
   CHECK(due("*/15 * * * *", "2024-03-31 00:45:00") == "2024-03-31 01:00:00");
   CHECK(due("*/15 * * * *", "2024-03-31 01:00:00") == "2024-03-31 01:15:00");
   CHECK(due("0 3 * * *", "2024-03-30 12:00:00") == "2024-03-31 01:00:00");
-  const Zone york("America/New_York");  // 2024-03-10 02:00 EST -> 03:00 EDT, 07:00 UTC
+  const LocalZone york("America/New_York");  // 2024-03-10 02:00 EST -> 03:00 EDT, 07:00 UTC
   CHECK(due("0 2 * * *", "2024-03-09 12:00:00") == "2024-03-10 07:00:00");
   CHECK(due("0 2 * * *", "2024-03-10 07:00:00") == "2024-03-11 06:00:00");
 }
 
 TEST_CASE("a time that DST repeats runs once, the first time") {
-  const Zone berlin("Europe/Berlin");  // 2024-10-27 03:00 CEST -> 02:00 CET, 01:00 UTC
+  const LocalZone berlin("Europe/Berlin");  // 2024-10-27 03:00 CEST -> 02:00 CET, 01:00 UTC
   CHECK(due("30 2 * * *", "2024-10-26 12:00:00") == "2024-10-27 00:30:00");
   CHECK(due("30 2 * * *", "2024-10-27 00:30:00") == "2024-10-28 01:30:00");
-  CHECK(due("*/20 * * * *", "2024-10-27 00:40:00") == "2024-10-27 02:00:00");
   CHECK(due("30 2 * * *", "2024-10-27 01:10:00") == "2024-10-28 01:30:00");
-  const Zone york("America/New_York");  // 2024-11-03 02:00 EDT -> 01:00 EST, 06:00 UTC
+  const LocalZone york("America/New_York");  // 2024-11-03 02:00 EDT -> 01:00 EST, 06:00 UTC
   CHECK(due("30 1 * * *", "2024-11-02 12:00:00") == "2024-11-03 05:30:00");
   CHECK(due("30 1 * * *", "2024-11-03 05:30:00") == "2024-11-04 06:30:00");
 }
 
+TEST_CASE("a pattern of every hour runs on through a repeated hour, as through any other") {
+  const LocalZone berlin("Europe/Berlin");  // 2024-10-27 03:00 CEST -> 02:00 CET, 01:00 UTC
+  CHECK(due("*/20 * * * *", "2024-10-27 00:40:00") == "2024-10-27 01:00:00");
+  CHECK(due("*/20 * * * *", "2024-10-27 01:40:00") == "2024-10-27 02:00:00");
+  CHECK(due("30 * * * *", "2024-10-27 00:30:00") == "2024-10-27 01:30:00");
+  CHECK(due("* * * * * *", "2024-10-27 00:59:59") == "2024-10-27 01:00:00");
+  const LocalZone howe("Australia/Lord_Howe");  // 2024-04-07 02:00 +11 -> 01:30 +10:30, 2024-04-06 15:00 UTC
+  CHECK(due("45 * * * *", "2024-04-06 14:45:00") == "2024-04-06 15:15:00");
+  CHECK(due("0 * 1 7 *", "2024-01-01 00:00:00") == "2024-06-30 13:30:00");
+}
+
+TEST_CASE("words stand for patterns, and a zone may stand before them") {
+  const LocalZone utc("UTC");
+  CHECK(due("@daily", "2024-01-01 05:00:00") == "2024-01-02 00:00:00");
+  CHECK(due("@hourly", "2024-01-01 05:00:00") == "2024-01-01 06:00:00");
+  CHECK(due("@weekly", "2024-01-01 05:00:00") == "2024-01-07 00:00:00");
+  CHECK(due("@monthly", "2024-01-01 05:00:00") == "2024-02-01 00:00:00");
+  CHECK(due("@yearly", "2024-01-01 05:00:00") == "2025-01-01 00:00:00");
+  CHECK(parse_cron("CRON_TZ=Europe/Berlin 0 4 * * *")->zone == "Europe/Berlin");
+  CHECK(parse_cron("TZ=UTC @daily")->zone == "UTC");
+  CHECK(parse_cron("0 4 * * *")->zone.empty());
+  for (const char* wrong :
+       {"TZ= * * * * *", "TZ=../x * * * * *", "TZ=/etc/passwd * * * * *", "@reboot", "TZ=UTC"})
+    CHECK_MESSAGE(error(wrong) != "accepted", wrong);
+}
+
 TEST_CASE("local midnight follows the season") {
-  const Zone berlin("Europe/Berlin");
+  const LocalZone berlin("Europe/Berlin");
   CHECK(due("0 0 * * *", "2024-07-01 12:00:00") == "2024-07-01 22:00:00");
   CHECK(due("0 0 * * *", "2024-01-01 12:00:00") == "2024-01-01 23:00:00");
 }
@@ -130,7 +155,7 @@ TEST_CASE("an error names the field, what was found and what is accepted") {
   CHECK(error("*/0 * * * *") == "cron field \"minute\": found \"*/0\"; accepted a step of 1-59");
   for (const char* wrong :
        {"", "* * * *", "* * * * * * *", "1, * * * *", "- * * * *", "1--2 * * * *", "*/ * * * *",
-        "1.5 * * * *", "-1 * * * *", "99999999999 * * * *", "@daily", "* * * jann *"})
+        "1.5 * * * *", "-1 * * * *", "99999999999 * * * *", "@dayly", "* * * jann *"})
     CHECK_MESSAGE(error(wrong) != "accepted", wrong);
 }
 

@@ -51,6 +51,17 @@ TEST_CASE("the old process serves until its successor is ready, then drains and 
   CHECK(d.state.spawn == 2);
 }
 
+TEST_CASE("a reload keeps the cause that it was asked with, also where it is a restart") {
+  Driver d = online();
+  d.feed(Reload{Cause::memory});
+  d.feed(Spawned{2});
+  d.feed(Ready{2});
+  CHECK(d.state.cause == Cause::memory);
+  Driver stopped;
+  stopped.feed(Reload{Cause::cron});
+  CHECK(stopped.state.cause == Cause::cron);
+}
+
 TEST_CASE("what does not drain is signalled, then killed, then told") {
   Driver d = online();
   d.feed(Reload{});
