@@ -24,6 +24,8 @@ Value sample(const OptionRow& r) {
                                                              {"cron_restart", "*/5 * * * *"},
                                                              {"kill_signal", "SIGTERM"},
                                                              {"ready_timeout", "online"},
+                                                             {"cron_timezone", "Europe/Berlin"},
+                                                             {"memory_scope", "tree"},
                                                              {"balance", "rr"},
                                                              {"umask", 18},
                                                              {"watch", List{"a b", "c"}},
