@@ -16,10 +16,11 @@
 namespace {
 
 int keeper_main(int argc, char** argv) {
-  if (argc != 4 || !tend::is_digits(argv[3])) return 2;
+  if (argc < 4 || argc > 5 || !tend::is_digits(argv[3])) return 2;
   tend::keeper::Options options;
   options.home = {argv[1], std::string_view(argv[2]) == "pm2"};
   options.ready_fd = std::atoi(argv[3]);
+  if (argc == 5) options.console = tend::console_from(argv[4]);
   char self[PATH_MAX] = "/proc/self/exe";
   // The path and not the link: after an upgrade a new supervisor is the new program.
   if (const ssize_t n = ::readlink("/proc/self/exe", self, sizeof self - 1); n > 0) self[n] = '\0';
@@ -29,7 +30,8 @@ int keeper_main(int argc, char** argv) {
 
 int supervisor_main(int argc, char** argv) {
   if (argc < 3) return 2;
-  return tend::supervisor::run({argv[1], std::string_view(argv[2]) == "pm2"});
+  return tend::supervisor::run({argv[1], std::string_view(argv[2]) == "pm2"},
+                               argc > 3 ? tend::console_from(argv[3]) : tend::Console::none);
 }
 
 int command_line(const std::vector<std::string>& argv) {

@@ -16,6 +16,7 @@
 #include "core/base/result.h"
 #include "core/base/unique_fd.h"
 #include "core/loop/loop.h"
+#include "core/base/console.h"
 
 namespace tend::logs {
 
@@ -37,7 +38,13 @@ struct StreamOptions {
   uint32_t process_id = 0;  // for json: pm_id
   int uid = -1, gid = -1;   // owner of files that are created; -1: leave
 
-  bool lines() const { return json || !date_format.empty() || !combined.empty(); }
+  Console form = Console::none;  // of the lines, for a console
+
+  // Beside the file, or instead of the combined one, to the daemon's own standard output or error.
+  void show(Console console, Channel channel);
+  bool lines() const {
+    return json || !date_format.empty() || (!combined.empty() && combined != path) || form > Console::raw;
+  }
 };
 
 // What must survive the supervisor: the owner puts these in the keeper, and gives them back after a crash.

@@ -31,7 +31,8 @@
 // missing: [word …]} save    {force: bool} -> {path, count, skipped: bool}        skipped: the list is empty
 // and not forced resurrect {} -> {path, results: [Outcome …], ok} kill    {} -> {count}; sent after every app
 // is gone; then both daemons end subscribe {} -> a stream of
-// {kind: "event", n, at, event, id, name, pid, status, restarts}, and of what apps say,
+// {kind: "event", n, at, event, id, name, pid, status, restarts, exit_code? | exit_signal?: numbers, of the
+// last process}, and of what apps say,
 // {kind: "message", n, at, event: its topic, id, name, pid, data | raw}, until
 // cancelled
 //

@@ -12,6 +12,7 @@
 #include "core/lifecycle/instance_machine.h"
 #include "core/logs/sink.h"
 #include "core/loop/loop.h"
+#include "core/base/console.h"
 #include "core/model/home.h"
 #include "core/supervisor/heartbeats.h"
 #include "core/supervisor/instance.h"
@@ -30,6 +31,7 @@ struct Mechanisms {
   keeper::Client& keeper;
   tree::ProcessTree& tree;
   logs::LogWriter& logs;
+  Console console = Console::none;
 };
 
 class Executor {

@@ -35,12 +35,12 @@ class KeeperKeepsakes final : public logs::Keepsakes {
 // Everything that needs the keeper's answer to hello before it can exist.
 struct Running {
   Running(loop::Loop& loop, const Clock& clock, Log& log, const Home& home, keeper::Client& keeper,
-          int keeper_pid, journal::SlotTable slots)
+          int keeper_pid, journal::SlotTable slots, Console console)
       : keepsakes(keeper),
         tree(loop, log, home.dir, keeper_pid),
         logs(loop, clock, log, keepsakes),
         journal(loop, log, home.journal(), journal::current_boot_id()),
-        supervisor({loop, clock, log, home, keeper, tree, logs}, journal, std::move(slots)),
+        supervisor({loop, clock, log, home, keeper, tree, logs, console}, journal, std::move(slots)),
         daemon{supervisor, keeper_pid, {}},
         log_observer(log_events(supervisor.bus(), log)),
         pid_files(loop, supervisor.bus()) {}
@@ -58,8 +58,9 @@ struct Running {
 
 class Main {
  public:
-  explicit Main(const Home& home)
+  Main(const Home& home, Console console)
       : home_(home),
+        console_(console),
         log_(make_file_log(home.daemon_log(), home.pm2)),
         keeper_(
             loop_, UniqueFd(kKeeperFd), epoch(), [this](keeper::Report r) { report(std::move(r)); },
@@ -99,7 +100,7 @@ class Main {
     if (!wanted->warning.empty()) log_->warn(wanted->warning);
     if (!wanted->same_boot) *wanted = {};  // another boot: nothing but by resurrect (settled 4)
     journal::SlotTable slots = take_slots();
-    running_ = std::make_unique<Running>(loop_, clock_, *log_, home_, keeper_, keeper_pid, std::move(slots));
+    running_ = std::make_unique<Running>(loop_, clock_, *log_, home_, keeper_, keeper_pid, std::move(slots), console_);
     Supervisor::Left left;
     for (keeper::Report& report : left_) {
       if (report.kind == keeper::Kind::held &&
@@ -153,7 +154,8 @@ class Main {
                [this](List) { running_->supervisor.flush([this](bool) { end(); }); });
     };
     Value apps = saved_apps(running_->supervisor);
-    if (apps.list().empty()) return stop();
+    // In the foreground the apps are those of one run: what the user saved stays.
+    if (apps.list().empty() || console_ != Console::none) return stop();
     loop::work(
         loop_,
         [path = home_.dump(), apps = std::move(apps)] {
@@ -181,6 +183,7 @@ class Main {
   }
 
   Home home_;
+  Console console_;
   SystemClock clock_;
   std::unique_ptr<Log> log_;
   loop::Loop loop_;
@@ -199,12 +202,12 @@ class Main {
 
 }  // namespace
 
-int run(const Home& home) {
+int run(const Home& home, Console console) {
   signal(SIGPIPE, SIG_IGN);
   signal(SIGHUP, SIG_IGN);
   // One arena: threads of the pool would otherwise each keep a heap of their own.
   mallopt(M_ARENA_MAX, 1);
-  Main main(home);
+  Main main(home, console);
   return main.run();
 }
 
