@@ -4,6 +4,7 @@
 #include "cmd/pm2/personality.h"
 #include "cmd/render/width.h"
 #include "cmd/tend/command.h"
+#include "cmd/tend/foreground_commands.h"
 #include "core/base/text.h"
 
 namespace tend::cli {
@@ -38,9 +39,10 @@ int unknown(Session& s) {
 }  // namespace
 
 std::span<const std::span<const Command>> groups() {
-  static const std::array<std::span<const Command>, 7> kGroups = {
+  static const std::array<std::span<const Command>, 8> kGroups = {
       apps_commands(),   view_commands(),   logs_commands(), persist_commands(),
-      daemon_commands(), config_commands(), event_commands()};
+      daemon_commands(), config_commands(), event_commands(),
+      foreground_commands()};
   return kGroups;
 }
 
@@ -113,7 +115,9 @@ int run_command(Session& s) {
                                ": missing operand; accepted: " + operands + "\n");
     return s.exit_of(kUsage);
   }
-  return command->run(s);
+  if (s.args.has("no-daemon")) return no_daemon(s, *command);
+  const int status = command->run(s);
+  return status == kDone && s.args.has("attach") && !s.touched.empty() ? attach(s) : status;
 }
 
 }  // namespace tend::cli

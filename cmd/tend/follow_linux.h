@@ -25,6 +25,7 @@ class Follower {
   // look at each file 4 times a second finds what it does not report (splice before Linux 6.5, network file
   // systems).
   Status step(int limit_ms);
+  int fd() const { return inotify_.get(); }  // readable: step() has something; not all is told there
 
  private:
   struct File {

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "cmd/tend/command.h"
@@ -34,10 +35,18 @@ int supervisor_main(int argc, char** argv) {
                                argc > 3 ? tend::console_from(argv[3]) : tend::Console::none);
 }
 
+// Names under which one command is called, as PM2 has them.
+constexpr std::pair<std::string_view, std::string_view> kPrograms[] = {
+    {"tend-runtime", "runtime"}, {"pm2-runtime", "runtime"}, {"pm2-docker", "runtime"},
+    {"tend-dev", "dev"},         {"pm2-dev", "dev"}};
+
 int command_line(const std::vector<std::string>& argv) {
   const std::string name = argv[0].substr(argv[0].rfind('/') + 1);
-  const bool pm2 = name == "pm2";
-  auto parsed = tend::cli::parse({argv.begin() + 1, argv.end()}, pm2);
+  const bool pm2 = name.substr(0, 3) == "pm2";
+  std::vector<std::string> words(argv.begin() + 1, argv.end());
+  for (const auto& [program, command] : kPrograms)
+    if (name == program) words.insert(words.begin(), std::string(command));
+  auto parsed = tend::cli::parse(words, pm2);
   if (!parsed) {
     tend::cli::Session s({}, tend::cli::look_around(argv), pm2);
     if (pm2)

@@ -10,6 +10,7 @@
 #include "cmd/tend/daemon_start.h"
 #include "core/base/clock.h"
 #include "core/base/text.h"
+#include "core/model/api.h"
 
 namespace tend::cli {
 namespace {
@@ -61,7 +62,7 @@ Session::Session(Arguments arguments, Caller who, bool as_pm2)
 Session::~Session() { flush(); }
 
 void Session::say(std::string_view text) {
-  if (!args.silent) print(text);
+  if (!args.silent && !mute) print(text);
 }
 
 void Session::print(std::string_view text) {
@@ -121,6 +122,7 @@ config::Context Session::context() const {
   c.pm2 = pm2;
   c.env_name = args.env_name;
   c.only = args.only;
+  c.no_log_files = no_log_files;
   return c;
 }
 
@@ -143,7 +145,10 @@ Status Session::connect(Need need) {
 
 Result<Value> Session::ask(std::string_view method, Value params, Need need, Millis extra) {
   if (auto connected = connect(need); !connected) return tl::unexpected<Error>(connected.error());
-  return client_->call(method, params, args.timeout ? *args.timeout : kPatience + extra);
+  auto reply = client_->call(method, params, args.timeout ? *args.timeout : kPatience + extra);
+  if (reply && (method == api::kStart || method == api::kAct))
+    for (const Value& outcome : reply->at("results").list()) touched.push_back(outcome.at("id"));
+  return reply;
 }
 
 Status Session::follow(std::string_view method, Value params, const std::function<bool(const Value&)>& item) {
