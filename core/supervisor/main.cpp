@@ -124,6 +124,7 @@ class Main {
     keeper_.serving();
     log_->info("supervisor " + std::to_string(getpid()) + " took over " +
                std::to_string(running_->supervisor.instances().size()) + " instances");
+    if (asked_to_end_ != 0) terminate(asked_to_end_);
   }
 
   journal::SlotTable take_slots() {
@@ -146,6 +147,7 @@ class Main {
   }
 
   void terminate(int signal) {
+    if (!running_) asked_to_end_ = signal;  // the order may come before there is anything to end
     if (!running_ || ending_) return;
     ending_ = true;
     log_->info("stopping everything: signal " + std::to_string(signal));
@@ -197,6 +199,7 @@ class Main {
   std::unique_ptr<loop::Timer> linger_;
   int lingered_ = 0;
   int status_ = 0;
+  int asked_to_end_ = 0;
   bool ending_ = false;
 };
 
