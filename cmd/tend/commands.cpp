@@ -116,8 +116,7 @@ int run_command(Session& s) {
     return s.exit_of(kUsage);
   }
   if (s.args.has("no-daemon")) return no_daemon(s, *command);
-  const int status = command->run(s);
-  return status == kDone && s.args.has("attach") && !s.touched.empty() ? attach(s) : status;
+  return s.args.has("attach") ? attach(s, *command) : command->run(s);
 }
 
 }  // namespace tend::cli

@@ -14,7 +14,7 @@
 namespace tend::cli {
 namespace {
 
-constexpr int kAgainMs = 100;
+constexpr int kAgainMs = 20;
 
 }  // namespace
 
@@ -23,9 +23,9 @@ EventFeed::EventFeed(std::string socket)
       wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       thread_([this] { read(); }) {}
 
-EventFeed::~EventFeed() {
+void EventFeed::finish() {
   ended_ = true;
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
 }
 
 void EventFeed::put(const Value& event) {
@@ -49,10 +49,12 @@ void EventFeed::read() {
   while (!ended_) {
     if (auto client = ipc::RpcClient::connect(socket_)) {
       put(Value());
+      connected_ = true;
       (void)client->stream(api::kSubscribe, Map{}, [this](const Value& event) {
         if (event.at("kind").text() == "event") put(event);
         return true;
       });
+      connected_ = false;
     }
     if (!ended_) ::poll(nullptr, 0, kAgainMs);
   }

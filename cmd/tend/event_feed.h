@@ -17,14 +17,15 @@ class EventFeed {
   // Connects again when the daemon's supervisor is replaced; each connection begins with a null event,
   // because something may have been missed.
   explicit EventFeed(std::string socket);
-  // REQUIRES: the daemon has ended, or its connection would hold this up.
-  ~EventFeed();
+  ~EventFeed() { finish(); }
   EventFeed(const EventFeed&) = delete;
   EventFeed& operator=(const EventFeed&) = delete;
 
   int fd() const { return wake_.get(); }  // readable: take() has something
   std::vector<Value> take();
-  void end() { ended_ = true; }  // connects no more
+  bool connected() const { return connected_; }
+  // Reads what is left. REQUIRES: the daemon has ended, or its connection would hold this up.
+  void finish();
 
  private:
   void read();
@@ -35,6 +36,7 @@ class EventFeed {
   std::mutex mutex_;
   std::vector<Value> events_;
   std::atomic<bool> ended_ = false;
+  std::atomic<bool> connected_ = false;
   std::thread thread_;
 };
 

@@ -26,7 +26,8 @@ constexpr Millis kSoon{50};         // several events, one look
 constexpr Millis kAgain{500};       // after a supervisor that did not answer
 constexpr Millis kUserGrace{6000};  // what a user stopped may be started again
 constexpr int kTailMs = 250;        // how often files are looked at that report nothing
-constexpr int kKillRounds = 20;     // orphans of orphans come as their parents go
+constexpr int kFeedMs = 300;
+constexpr int kKillRounds = 20;  // orphans of orphans come as their parents go
 constexpr int kHandled[] = {SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2};
 
 Millis now() { return SystemClock().now(); }
@@ -39,7 +40,8 @@ bool ended(const Value& row) {
 // It ended, and not because somebody stopped it or never started it.
 bool by_itself(const Value& row) {
   const std::string& cause = row.at("cause").at("kind").text();
-  return ended(row) && !row.at("created").is_null() && cause != "user" && cause != "none";
+  if (row.at("status").text() == "errored") return true;
+  return ended(row) && !row.at("exited").is_null() && cause != "user" && cause != "none";
 }
 
 // Of the last process, as a shell has it.
@@ -129,7 +131,7 @@ void Foreground::loop() {
     if (refresh_at_ && *refresh_at_ <= now()) refresh();
     if (look_at_ && *look_at_ <= now()) look();
   }
-  feed_->end();
+  feed_->finish();
 }
 
 void Foreground::on_signals() {
@@ -165,6 +167,9 @@ void Foreground::end(int number) {
   if (!status_) status_ = kDone;
   if (form_.on_signal) form_.on_signal();
   s_.flush();
+  // The apps' last words of status come as events: a feed that has lost its supervisor gets the time to find
+  // it.
+  for (int waited = 0; !feed_->connected() && waited < kFeedMs; waited += 5) ::poll(nullptr, 0, 5);
   ::kill(keeper_, number);
 }
 

@@ -230,8 +230,10 @@ int no_daemon(Session& s, const Command& command) {
   return Foreground(s, std::move(form)).run();
 }
 
-int attach(Session& s) {
+int attach(Session& s, const Command& command) {
   LogTail tail(s, {s.args.raw, false, s.args.timestamp});
+  const int status = command.run(s);
+  if (status != kDone || s.touched.empty()) return status;
   const auto known = s.ask(api::kList, Map{{"detail", "full"}, {"targets", s.touched}, {"cwd", s.caller.cwd}},
                            Need::existing);
   if (!known) return s.fail(known.error());

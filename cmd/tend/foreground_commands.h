@@ -7,7 +7,7 @@ namespace tend::cli {
 
 // --no-daemon: the command with a daemon that ends with it; when one runs already, the command as ever.
 int no_daemon(Session& s, const Command& command);
-// --attach: what the apps print that were started or restarted, until Ctrl-C.
-int attach(Session& s);
+// --attach: the command, then what the apps print that were started or restarted, until Ctrl-C.
+int attach(Session& s, const Command& command);
 
 }  // namespace tend::cli

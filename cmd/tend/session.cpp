@@ -147,7 +147,7 @@ Result<Value> Session::ask(std::string_view method, Value params, Need need, Mil
   if (auto connected = connect(need); !connected) return tl::unexpected<Error>(connected.error());
   auto reply = client_->call(method, params, args.timeout ? *args.timeout : kPatience + extra);
   if (reply && (method == api::kStart || method == api::kAct))
-    for (const Value& outcome : reply->at("results").list()) touched.push_back(outcome.at("id"));
+    for (const Value& outcome : reply->at("results").list()) touched.emplace_back(std::to_string(outcome.at("id").integer()));
   return reply;
 }
 

@@ -47,7 +47,7 @@ class Session {
 
   bool mute = false;          // say() says nothing
   bool no_log_files = false;  // apps write to files only where they were told so
-  List touched;               // ids of the apps that were started or restarted, as they were told
+  List touched;  // ids, as words, of the apps that were started or restarted
 
   bool colour() const { return colour_; }
   bool colour_err() const { return colour_err_; }

@@ -16,7 +16,8 @@ while True:
 
 class DevTest(TendTest):
     def session(self, *words):
-        child = self.tend.popen("dev", *words, stdout=open(self.tend.work / "o.txt", "w"))
+        with open(self.tend.work / "o.txt", "w") as out:
+            child = self.tend.popen("dev", *words, stdout=out)
         self.addCleanup(child.kill)
         return child
 

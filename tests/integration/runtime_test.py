@@ -8,7 +8,7 @@ import time
 import unittest
 from pathlib import Path
 
-from harness import TendTest, alive, limit, processes_naming, wait_for
+from harness import BIN, TendTest, limit, processes_naming, wait_for
 
 SERVER = """#!/usr/bin/env python3
 import signal, sys, time
@@ -43,8 +43,8 @@ time.sleep(1000)
 class Foreground(TendTest):
     def runtime(self, *words, prefix=(), **kwargs):
         self.tend.prefix = list(prefix)
-        child = self.tend.popen("runtime", *words, stdout=open(self.tend.work / "o", "w"),
-                                stderr=open(self.tend.work / "e", "w"), **kwargs)
+        with open(self.tend.work / "o", "w") as out, open(self.tend.work / "e", "w") as err:
+            child = self.tend.popen("runtime", *words, stdout=out, stderr=err, **kwargs)
         self.tend.prefix = []
         self.addCleanup(child.kill)
         return child
@@ -139,8 +139,10 @@ class RuntimeTest(Foreground):
 
     def test_a_reader_that_takes_nothing_holds_up_the_app_and_nothing_else(self):
         self.tend.script("much.sh", "#!/bin/sh\nseq 200000\necho done >&2\n")
-        child = self.tend.popen("runtime", "much.sh", "--no-autorestart", stderr=open(self.tend.work / "e", "w"))
-        wait_for(lambda: self.tend.run("ping").returncode == 0)
+        with open(self.tend.work / "e", "w") as err:
+            child = self.tend.popen("runtime", "much.sh", "--no-autorestart", stderr=err)
+        self.addCleanup(child.kill)
+        self.tend.wait_status("much", "online")
         time.sleep(1.5)
         self.assertEqual(self.tend.status("much"), "online")
         self.assertEqual(self.tend.read("e"), "")
@@ -166,7 +168,7 @@ class RuntimeTest(Foreground):
 
     def test_under_pm2s_name_term_is_success(self):
         link = self.tend.bin / "pm2-runtime"
-        link.symlink_to(os.environ.get("TEND_PROGRAM") or os.environ["TEND_BIN"])
+        link.symlink_to(BIN)
         self.tend.script("server.py", SERVER)
         with open(self.tend.work / "o", "w") as out:
             child = subprocess.Popen([link, "start", "server.py"], cwd=self.tend.work, stdout=out,
@@ -244,7 +246,8 @@ class ContainerTest(Foreground):
 class NoDaemonTest(Foreground):
     def test_the_apps_end_with_the_command_and_their_lines_are_shown(self):
         self.tend.script("server.py", SERVER)
-        child = self.tend.popen("start", "server.py", "--no-daemon", stdout=open(self.tend.work / "o", "w"))
+        with open(self.tend.work / "o", "w") as out:
+            child = self.tend.popen("start", "server.py", "--no-daemon", stdout=out)
         self.addCleanup(child.kill)
         self.tend.wait_text("o", "| up\n")
         child.send_signal(signal.SIGINT)
@@ -266,7 +269,8 @@ class NoDaemonTest(Foreground):
 
     def test_attach_follows_what_was_started(self):
         self.tend.script("server.py", SERVER)
-        child = self.tend.popen("start", "server.py", "--attach", stdout=open(self.tend.work / "o", "w"))
+        with open(self.tend.work / "o", "w") as out:
+            child = self.tend.popen("start", "server.py", "--attach", stdout=out)
         self.addCleanup(child.kill)
         self.tend.wait_text("o", "| up\n")
         child.send_signal(signal.SIGINT)
