@@ -37,6 +37,7 @@ std::span<const Command> daemon_commands();
 std::span<const Command> config_commands();
 std::span<const Command> event_commands();
 std::span<const Command> foreground_commands();
+std::span<const Command> monit_commands();
 
 std::span<const std::span<const Command>> groups();
 std::vector<CommandFlag> command_flags();            // of all commands, each name once

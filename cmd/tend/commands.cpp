@@ -39,10 +39,10 @@ int unknown(Session& s) {
 }  // namespace
 
 std::span<const std::span<const Command>> groups() {
-  static const std::array<std::span<const Command>, 8> kGroups = {
+  static const std::array<std::span<const Command>, 9> kGroups = {
       apps_commands(),   view_commands(),   logs_commands(), persist_commands(),
       daemon_commands(), config_commands(), event_commands(),
-      foreground_commands()};
+      foreground_commands(), monit_commands()};
   return kGroups;
 }
 
