@@ -96,23 +96,38 @@ bool Screen::on_signals() {
   return true;
 }
 
-Key Screen::key_of(const char* bytes, std::size_t count) {
-  const std::string_view text(bytes, count);
-  if (text == "\x1b" || text == "q" || text == "Q") return Key::quit;
-  if (text == "\x1b[A" || text == "\x1bOA" || text == "k") return Key::up;
-  if (text == "\x1b[B" || text == "\x1bOB" || text == "j") return Key::down;
-  return text == "\t" ? Key::next : Key::none;
+// The first of the keys that were typed ahead.
+Key Screen::next_key() {
+  struct Sequence {
+    std::string_view bytes;
+    Key key;
+  };
+  constexpr Sequence kSequences[] = {{"\x1b[A", Key::up},   {"\x1bOA", Key::up},   {"k", Key::up},
+                                     {"\x1b[B", Key::down}, {"\x1bOB", Key::down}, {"j", Key::down},
+                                     {"\t", Key::next},     {"q", Key::quit},      {"Q", Key::quit}};
+  while (!typed_.empty()) {
+    if (typed_ == "\x1b") return Key::quit;
+    for (const auto& [bytes, key] : kSequences) {
+      if (typed_.compare(0, bytes.size(), bytes) != 0) continue;
+      typed_.erase(0, bytes.size());
+      return key;
+    }
+    typed_.erase(0, 1);
+  }
+  return Key::none;
 }
 
 Key Screen::wait(int limit_ms, int also) {
+  if (const Key key = next_key(); key != Key::none) return key;
   pollfd p[] = {{STDIN_FILENO, POLLIN, 0}, {signals_.get(), POLLIN, 0}, {also, POLLIN, 0}};
   ::poll(p, std::size(p), limit_ms);
   if (p[1].revents != 0 && !on_signals()) return Key::quit;
   if (p[0].revents == 0) return Key::none;
-  char bytes[16];
+  char bytes[64];
   const ssize_t n = ::read(STDIN_FILENO, bytes, sizeof bytes);
   if (n == 0 && (p[0].revents & POLLHUP) != 0) return Key::quit;  // the terminal is gone
-  return n <= 0 ? Key::none : key_of(bytes, static_cast<std::size_t>(n));
+  if (n > 0) typed_.assign(bytes, static_cast<std::size_t>(n));
+  return next_key();
 }
 
 void Screen::draw(const std::vector<std::string>& lines) {

@@ -36,10 +36,11 @@ class Screen {
   void leave();
   void measure();
   bool on_signals();  // false: end
-  Key key_of(const char* bytes, std::size_t count);
+  Key next_key();
 
   UniqueFd signals_;
   termios before_{};
+  std::string typed_;
   bool inside_ = false;
   std::size_t width_ = 80, height_ = 24;
   std::vector<std::string> drawn_;
