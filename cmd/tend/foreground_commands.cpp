@@ -47,8 +47,9 @@ void drop_start(Arguments& args) {
 }
 
 int usage(Session& s, std::string_view program) {
-  const Command* command = find_command(s.args.command);
-  s.print(command_help(program, *command));
+  s.print("usage: " + std::string(program) +
+          " [start] <script|file> [options] [-- arguments of the app]\n\n" +
+          std::string(find_command(s.args.command)->help) + "\n");
   return kDone;
 }
 
