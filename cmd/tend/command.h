@@ -50,6 +50,8 @@ std::span<const Command> care_commands();
 std::span<const Command> move_commands();
 std::span<const Command> talk_commands();
 std::span<const Command> apply_commands();
+std::span<const Command> foreground_commands();
+std::span<const Command> monit_commands();
 
 std::span<const std::span<const Command>> groups();
 std::vector<CommandFlag> command_flags();            // of all commands, each name once

@@ -4,6 +4,7 @@
 #include "cmd/pm2/personality.h"
 #include "cmd/render/width.h"
 #include "cmd/tend/command.h"
+#include "cmd/tend/foreground_commands.h"
 #include "core/base/text.h"
 
 namespace tend::cli {
@@ -58,6 +59,8 @@ std::span<const std::span<const Command>> groups() {
       move_commands(),
       talk_commands(),
       apply_commands(),
+      foreground_commands(),
+      monit_commands(),
       absent_commands(),
   });
   return kGroups;
@@ -143,7 +146,8 @@ int run_command(Session& s) {
                                ": missing operand; accepted: " + operands + "\n");
     return s.exit_of(kUsage);
   }
-  return command->run(s);
+  if (s.args.has("no-daemon")) return no_daemon(s, *command);
+  return s.args.has("attach") ? attach(s, *command) : command->run(s);
 }
 
 }  // namespace tend::cli

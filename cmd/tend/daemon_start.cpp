@@ -4,6 +4,7 @@
 #include <linux/close_range.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -53,12 +54,12 @@ void default_signals() {
 }
 
 // In the grandchild, which is about to be the keeper; never returns.
-[[noreturn]] void become_keeper(const Home& home, int ready) {
+[[noreturn]] void become_keeper(const Home& home, int ready, Console console = Console::none) {
   default_signals();
   scrub_environment();
   const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
   for (const int fd : {0, 1, 2})
-    if (null < 0 || ::dup2(null, fd) < 0) ::_exit(127);
+    if ((fd == 0 || console <= Console::quiet) && (null < 0 || ::dup2(null, fd) < 0)) ::_exit(127);
   if (ready == kReadyFd) {
     if (::fcntl(ready, F_SETFD, 0) != 0) ::_exit(127);
   } else if (::dup2(ready, kReadyFd) < 0) {
@@ -69,8 +70,9 @@ void default_signals() {
   ::syscall(SYS_close_range, kReadyFd + 1, ~0u, 0);
   if (::chdir("/") != 0) ::_exit(127);
   std::string title = "tend: keeper", dir = home.dir, name = home.pm2 ? "pm2" : "tend",
-              fd = std::to_string(kReadyFd);
-  char* const argv[] = {title.data(), dir.data(), name.data(), fd.data(), nullptr};
+              fd = std::to_string(kReadyFd), word(console_word(console));
+  char* const argv[] = {title.data(), dir.data(), name.data(), fd.data(),
+                        console == Console::none ? nullptr : word.data(), nullptr};
   ::execv("/proc/self/exe", argv);
   ::_exit(127);
 }
@@ -94,6 +96,23 @@ Result<UniqueFd> spawn_keeper(const Home& home) {
   return ours;
 }
 
+// In the child of a program in the foreground.
+[[noreturn]] void become_owned_keeper(const Home& home, int ready, Console console, pid_t owner) {
+  ::setsid();  // Ctrl-C is the owner's to translate
+  // SIGTERM is what the keeper takes for the order to stop everything.
+  if (::prctl(PR_SET_PDEATHSIG, SIGTERM) != 0 || ::getppid() != owner) ::_exit(127);
+  become_keeper(home, ready, console);
+}
+
+// What the keeper said, 0 for nothing.
+char first_word(int ready) {
+  pollfd p{ready, POLLIN, 0};
+  char said = 0;
+  while (::poll(&p, 1, static_cast<int>(kKeeperBusy.n)) < 0 && errno == EINTR) {
+  }
+  return ::read(ready, &said, 1) == 1 ? said : '\0';
+}
+
 // Whether a keeper has the home: this one or, by its word, another. False: it failed, or the time is over.
 bool await_keeper(int ready, Millis limit) {
   pollfd p{ready, POLLIN, 0};
@@ -104,6 +123,26 @@ bool await_keeper(int ready, Millis limit) {
 }
 
 }  // namespace
+
+Result<pid_t> start_owned_daemon(const Home& home, Console console) {
+  if (auto made = make_folders(home.dir); !made) return tl::unexpected<Error>(made.error());
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return fail_errno("pipe");
+  const UniqueFd ours(ends[0]);
+  UniqueFd theirs(ends[1]);
+  const pid_t owner = ::getpid();
+  const pid_t keeper = ::fork();
+  if (keeper < 0) return fail_errno("fork");
+  if (keeper == 0) become_owned_keeper(home, theirs.get(), console, owner);
+  theirs.reset();
+  const char said = first_word(ours.get());
+  if (said == keeper::kKeeperReady) return keeper;
+  ::kill(keeper, SIGTERM);
+  ::waitpid(keeper, nullptr, 0);
+  if (said == keeper::kAnotherKeeper)
+    return fail("a daemon runs in " + home.dir + " already: end it with kill, or use another home", EBUSY);
+  return fail("the daemon did not come up; see " + home.daemon_log());
+}
 
 Result<ipc::RpcClient> start_daemon(const Home& home) {
   if (auto made = make_folders(home.dir); !made) return tl::unexpected<Error>(made.error());

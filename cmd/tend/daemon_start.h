@@ -1,6 +1,9 @@
 // Starts the keeper for a home, detached from whoever asked.
 #pragma once
 
+#include <sys/types.h>
+
+#include "core/base/console.h"
 #include "core/base/result.h"
 #include "core/model/home.h"
 #include "ipc/rpc_client.h"
@@ -9,6 +12,9 @@ namespace tend::cli {
 
 // Any number of callers may do this at once: the keeper's lock lets one win, the others connect to it (5 s at
 // most).
+// A keeper that is this program's child: it ends, and its apps with it, when this program does. What its apps
+// print goes where `console` says. Error code EBUSY: another daemon has the home.
+Result<pid_t> start_owned_daemon(const Home& home, Console console);
 Result<ipc::RpcClient> start_daemon(const Home& home);
 
 }  // namespace tend::cli

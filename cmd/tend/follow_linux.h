@@ -27,6 +27,7 @@ class Follower {
   // systems). `wake`: a descriptor that ends the wait when it can be read.
   Status step(int limit_ms, int wake = -1);
   void look_at_all();  // now
+  int fd() const { return inotify_.get(); }  // readable: step() has something; not all is told there
 
  private:
   struct File {

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "cmd/tend/command.h"
@@ -16,10 +17,11 @@
 namespace {
 
 int keeper_main(int argc, char** argv) {
-  if (argc != 4 || !tend::is_digits(argv[3])) return 2;
+  if (argc < 4 || argc > 5 || !tend::is_digits(argv[3])) return 2;
   tend::keeper::Options options;
   options.home = {argv[1], std::string_view(argv[2]) == "pm2"};
   options.ready_fd = std::atoi(argv[3]);
+  if (argc == 5) options.console = tend::console_from(argv[4]);
   char self[PATH_MAX] = "/proc/self/exe";
   // The path and not the link: after an upgrade a new supervisor is the new program.
   if (const ssize_t n = ::readlink("/proc/self/exe", self, sizeof self - 1); n > 0) self[n] = '\0';
@@ -29,13 +31,22 @@ int keeper_main(int argc, char** argv) {
 
 int supervisor_main(int argc, char** argv) {
   if (argc < 3) return 2;
-  return tend::supervisor::run({argv[1], std::string_view(argv[2]) == "pm2"});
+  return tend::supervisor::run({argv[1], std::string_view(argv[2]) == "pm2"},
+                               argc > 3 ? tend::console_from(argv[3]) : tend::Console::none);
 }
+
+// Names under which one command is called, as PM2 has them.
+constexpr std::pair<std::string_view, std::string_view> kPrograms[] = {
+    {"tend-runtime", "runtime"}, {"pm2-runtime", "runtime"}, {"pm2-docker", "runtime"},
+    {"tend-dev", "dev"},         {"pm2-dev", "dev"}};
 
 int command_line(const std::vector<std::string>& argv) {
   const std::string name = argv[0].substr(argv[0].rfind('/') + 1);
-  const bool pm2 = name == "pm2";
-  auto parsed = tend::cli::parse({argv.begin() + 1, argv.end()}, pm2);
+  const bool pm2 = name.substr(0, 3) == "pm2";
+  std::vector<std::string> words(argv.begin() + 1, argv.end());
+  for (const auto& [program, command] : kPrograms)
+    if (name == program) words.insert(words.begin(), std::string(command));
+  auto parsed = tend::cli::parse(words, pm2);
   if (!parsed) {
     tend::cli::Session s({}, tend::cli::look_around(argv), pm2);
     if (pm2)

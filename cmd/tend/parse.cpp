@@ -311,6 +311,7 @@ tl::expected<Arguments, ParseError> parse(const std::vector<std::string>& argv, 
   }
   for (auto& word : words) {
     if (word.size() > 1 && word[0] == '-' && !is_digits(std::string_view(word).substr(1))) {
+      if (pm2 && a.command == "runtime") continue;  // PM2's takes any (compat.md 11.3)
       const std::string near = nearest_flag(word);
       return wrong("unknown option " + printable(word) + (near.empty() ? "" : "; did you mean " + near + "?"),
                    "\nerror: unknown option `" + printable(word) + "'\n");

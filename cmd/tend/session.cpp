@@ -78,7 +78,7 @@ Session::Session(Arguments arguments, Caller who, bool as_pm2)
 Session::~Session() { flush(); }
 
 void Session::say(std::string_view text) {
-  if (!args.silent) print(text);
+  if (!args.silent && !mute) print(text);
 }
 
 void Session::print(std::string_view text) {
@@ -140,6 +140,7 @@ config::Context Session::context() const {
   c.pm2 = pm2;
   c.env_name = args.env_name;
   c.only = args.only;
+  c.no_log_files = no_log_files;
   return c;
 }
 
@@ -176,7 +177,10 @@ Result<Value> Session::ask(std::string_view method, Value params, Need need, Mil
   if (auto connected = connect(need); !connected) return tl::unexpected<Error>(connected.error());
   std::optional<Progress> progress;
   if (takes_time(method) && !args.silent && !args.json) progress.emplace(home.socket());
-  return client_->call(method, params, args.timeout ? *args.timeout : kPatience + extra);
+  auto reply = client_->call(method, params, args.timeout ? *args.timeout : kPatience + extra);
+  if (reply && (method == api::kStart || method == api::kAct))
+    for (const Value& outcome : reply->at("results").list()) touched.emplace_back(std::to_string(outcome.at("id").integer()));
+  return reply;
 }
 
 Result<Value> Session::ask_long(std::string_view method, Value params, Need need, Millis limit,

@@ -45,6 +45,10 @@ class Session {
   int fail(const Error& error);
   int exit_of(int status) const { return pm2 && status != kDone ? 1 : status; }
 
+  bool mute = false;          // say() says nothing
+  bool no_log_files = false;  // apps write to files only where they were told so
+  List touched;  // ids, as words, of the apps that were started or restarted
+
   bool colour() const { return colour_; }
   bool colour_err() const { return colour_err_; }
   render::Page page() const;

@@ -256,7 +256,7 @@ bool start_file(Session& s, const std::string& path, std::string_view verb) {
   return good && !loaded.failed;
 }
 
-int start_command(Session& s) {
+bool start_words(Session& s) {
   std::vector<std::string> words = s.args.words;
   if (words.empty()) words.push_back(default_file(s));
   bool good = true;
@@ -271,6 +271,11 @@ int start_command(Session& s) {
     }
     good = good && done;
   }
+  return good;
+}
+
+int start_command(Session& s) {
+  const bool good = start_words(s);
   // A failure stands last on the screen.
   if (good) {
     if (const Status up = s.connect(Need::existing); up) show_list(s);

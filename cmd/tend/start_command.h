@@ -12,6 +12,8 @@ namespace tend::cli {
 int start_command(Session& s);
 // Starts what a script was resolved to, as `start SCRIPT` does. False: something failed and was told.
 bool start_loaded(Session& s, const config::Loaded& loaded);
+// The same without the list. False: something failed and was told.
+bool start_words(Session& s);
 // restart, reload and startOr… of a file: those that run are restarted with the file's settings, the others
 // started. False: something failed and was told.
 bool start_file(Session& s, const std::string& path, std::string_view verb);

@@ -24,6 +24,7 @@ struct Context {
   bool pm2 = false;               // PM2's types, unknown fields silent (settled 27)
   std::string env_name;           // --env; empty: none
   std::vector<std::string> only;  // --only; empty: all
+  bool no_log_files = false;      // out and error go to /dev/null where nothing is said
   const std::string* variable(std::string_view name) const;
 };
 

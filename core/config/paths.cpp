@@ -52,8 +52,8 @@ std::string numbered(std::string_view path, std::string_view ending, uint32_t id
 void resolve_paths(AppSpec& spec, const Context& context) {
   const std::string name = file_name(spec.name);
   const std::string logs = context.home.logs() + '/' + name;
-  resolve_log(spec.out_file, "out_file", logs + "-out.log", spec, context);
-  resolve_log(spec.error_file, "error_file", logs + "-error.log", spec, context);
+  resolve_log(spec.out_file, "out_file", context.no_log_files ? "/dev/null" : logs + "-out.log", spec, context);
+  resolve_log(spec.error_file, "error_file", context.no_log_files ? "/dev/null" : logs + "-error.log", spec, context);
   resolve_log(spec.pid_file, "pid_file", context.home.pids() + '/' + name + ".pid", spec, context);
   if (spec.log_file == "true") spec.log_file = logs + ".log";
   resolve_log(spec.log_file, "log_file", "", spec, context);

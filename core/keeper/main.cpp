@@ -48,10 +48,11 @@ void protect_from_oom(std::array<char, 16>& original) {
   if (pwrite(file.get(), kOomScore, sizeof kOomScore - 1, 0) > 0) original = before;
 }
 
-void detach() {
+void detach(Console console) {
   setsid();  // fails if the caller did it
   const UniqueFd null(open("/dev/null", O_RDWR | O_CLOEXEC));
-  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO && null; ++fd) dup2(null.get(), fd);
+  const int last = console == Console::none ? STDERR_FILENO : STDIN_FILENO;
+  for (int fd = STDIN_FILENO; fd <= last && null; ++fd) dup2(null.get(), fd);
 }
 
 // Where the caller had no 0, 1 or 2, the lock would come to lie there and be overwritten.
@@ -109,7 +110,7 @@ int run(const Options& options) {
   settings.defaults.nofile = raise_nofile();
   protect_from_oom(settings.defaults.oom_score_adj);
   if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) return report("PR_SET_CHILD_SUBREAPER refused");
-  const SupervisorStart start(program, options.home.dir, options.home.pm2, settings.epoch);
+  const SupervisorStart start(program, options.home.dir, options.home.pm2, settings.epoch, options.console);
   settings.start_supervisor = [&start, &home] {
     // A socket that cannot be bound again is tried at the next start; the supervisor serves the apps
     // meanwhile.
@@ -119,7 +120,7 @@ int run(const Options& options) {
   Keeper keeper(std::move(settings));
   if (Status opened = keeper.open(); !opened) return report(opened.error().message);
 
-  detach();
+  detach(options.console);
   if (chdir("/") != 0) return report("chdir /");
   tell(ready, kKeeperReady);
   const int status = keeper.run();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "core/base/console.h"
 #include "core/model/home.h"
 
 namespace tend::keeper {
@@ -11,6 +12,7 @@ inline constexpr char kAnotherKeeper = '2';  // it has the lock and listens now 
 struct Options {
   Home home;
   int ready_fd = -1;           // written once, then closed
+  Console console = Console::none;  // else descriptors 1 and 2 stay: the apps' output goes there
   const char* self = nullptr;  // the program to execute as supervisor: /proc/self/exe's target
 };
 

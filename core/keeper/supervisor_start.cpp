@@ -27,8 +27,10 @@ std::vector<char*> pointers(const std::vector<std::string>& strings) {
 
 }  // namespace
 
-SupervisorStart::SupervisorStart(std::string program, std::string home, bool pm2, uint64_t epoch)
+SupervisorStart::SupervisorStart(std::string program, std::string home, bool pm2, uint64_t epoch,
+                                 Console console)
     : program_(std::move(program)), arguments_{"tend: supervisor", std::move(home), pm2 ? "pm2" : "tend"} {
+  if (console != Console::none) arguments_.emplace_back(console_word(console));
   for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
     if (!std::string_view(*entry).starts_with(kEpoch)) environment_.emplace_back(*entry);
   }

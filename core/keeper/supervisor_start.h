@@ -7,13 +7,15 @@
 
 #include "core/base/result.h"
 #include "core/keeper/keeper.h"
+#include "core/base/console.h"
 
 namespace tend::keeper {
 
 class SupervisorStart {
  public:
   // The environment is the keeper's own, with TEND_EPOCH.
-  SupervisorStart(std::string program, std::string home, bool pm2, uint64_t epoch);
+  SupervisorStart(std::string program, std::string home, bool pm2, uint64_t epoch,
+                  Console console = Console::none);
   Result<Life> start(int listener) const;
 
  private:

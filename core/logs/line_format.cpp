@@ -8,6 +8,8 @@
 namespace tend::logs {
 namespace {
 
+constexpr std::string_view kFormatDate = "YYYY-MM-DD-HH:mm:ssZZ";  // compat.md 8.2
+
 bool continuation(char c) { return (static_cast<unsigned char>(c) & 0xc0u) == 0x80u; }
 
 // Length of the valid UTF-8 sequence at the front (no overlong forms, no surrogates), 0 if there is none.
@@ -80,7 +82,13 @@ void append_json(std::string_view text, std::string& out) {
 }
 
 LineFormat::LineFormat(const StreamOptions& options, Channel channel)
-    : json_(options.json), date_format_(options.date_format) {
+    : form_(options.form), json_(options.json), date_format_(options.date_format) {
+  const std::string id = std::to_string(options.process_id);
+  if (form_ == Console::formatted) label_ = stamp_ = id + "|" + options.app_name + "  | ";
+  if (form_ == Console::format) {
+    label_ = " app=" + options.app_name + " id=" + id +
+             (channel == Channel::out ? " type=out message=" : " type=error message=");
+  }
   if (!json_) return;
   json_end_ = std::string("\",\"type\":\"") + (channel == Channel::out ? "out" : "err") +
               "\",\"process_id\":" + std::to_string(options.process_id) + ",\"app_name\":\"";
@@ -89,12 +97,23 @@ LineFormat::LineFormat(const StreamOptions& options, Channel channel)
 }
 
 void LineFormat::set_time(Millis wall) {
-  if (json_) {
+  if (form_ == Console::format) {
+    stamp_ = "timestamp=" + format_date(wall, date_format_.empty() ? kFormatDate : date_format_) + label_;
+  } else if (json_) {
     stamp_.clear();
     append_json(date_format_.empty() ? iso_utc(wall) : format_date(wall, date_format_), stamp_);
   } else if (!date_format_.empty()) {
-    stamp_ = format_date(wall, date_format_) + ": ";
+    stamp_ = format_date(wall, date_format_) + ": " + label_;
   }
+}
+
+void StreamOptions::show(Console console, Channel channel) {
+  const std::string own = console == Console::raw && channel == Channel::err ? "/dev/stderr" : "/dev/stdout";
+  if (path == "/dev/stdout" || path == "/dev/stderr") return;
+  if (combined.empty() && path != "/dev/null") combined = path;
+  path = own;
+  form = console;
+  json = json || console == Console::json;
 }
 
 std::size_t LineFormat::format(std::string_view data, bool flush, bool& continued, std::string& out) const {
@@ -105,7 +124,9 @@ std::size_t LineFormat::format(std::string_view data, bool flush, bool& continue
     const std::string_view piece = data.substr(used, length);
     if (json_) {
       out += "{\"message\":\"";
-      append_json(piece, out);
+      // On a console an object is a line; in a file its message keeps the newline (compat.md 8.1, 8.2).
+      const bool chomp = form_ == Console::json && piece.back() == '\n';
+      append_json(piece.substr(0, piece.size() - (chomp ? 1 : 0)), out);
       out += "\",\"timestamp\":\"";
       out += stamp_;
       out += json_end_;
@@ -115,6 +136,10 @@ std::size_t LineFormat::format(std::string_view data, bool flush, bool& continue
     }
     continued = piece.back() != '\n';
     used += length;
+    if (continued && flush && used == data.size() && form_ > Console::raw && !json_) {
+      out += '\n';  // the next line on the console is another app's
+      continued = false;
+    }
   }
   return used;
 }

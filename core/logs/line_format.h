@@ -25,10 +25,12 @@ class LineFormat {
   std::size_t format(std::string_view data, bool flush, bool& continued, std::string& out) const;
 
  private:
+  Console form_;
   bool json_;
   std::string date_format_;
+  std::string label_;     // "0|api  | "
   std::string json_end_;  // after the time stamp
-  std::string stamp_;     // "<date>: ", or the JSON time stamp
+  std::string stamp_;     // what a line begins with, or the JSON time stamp
 };
 
 }  // namespace tend::logs

@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <cinttypes>
+#include <climits>
 #include <cstdio>
 
 #include "core/logs/rotation.h"
@@ -15,7 +16,10 @@ namespace tend::logs {
 namespace {
 
 constexpr Millis kCheckEvery{1000};  // how often the path is compared with what is open
-constexpr int kWriteLimitMs = 1000;  // a terminal or a pipe behind /dev/stdout that takes nothing
+constexpr int kRoomMs = 1000;        // a terminal or a pipe behind /dev/stdout that takes nothing
+constexpr int kWriteLimitMs = 5000;  // the same, inside a line
+
+constexpr std::size_t kAtOnce = PIPE_BUF;  // what a pipe with room takes without blocking
 
 // Folders that are made belong to the app's user too; existing ones are left alone.
 Status make_folders(const std::string& path, int uid, int gid) {
@@ -125,8 +129,19 @@ ssize_t LogFile::take(int pipe, std::size_t want) {
     if (n >= 0 || errno != EINVAL) return n;
     splice_ = false;  // a file system without splice_write
   }
+  if (!regular_) {
+    if (!room()) {
+      errno = EAGAIN;
+      return -1;
+    }
+    if (splice_) {  // into a pipe: never blocks, though its writer's flags are not ours to change
+      const ssize_t n = ::splice(pipe, nullptr, fd_.get(), nullptr, want, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+      if (n >= 0 || errno != EINVAL) return n;
+      splice_ = false;
+    }
+  }
   char piece[65536];
-  const ssize_t n = ::read(pipe, piece, std::min(want, sizeof piece));
+  const ssize_t n = ::read(pipe, piece, std::min(want, regular_ ? sizeof piece : kAtOnce));
   if (n <= 0) return n;
   std::size_t written = 0;
   if (const auto wrote = write({piece, static_cast<std::size_t>(n)}, written); !wrote && written == 0) {
@@ -138,7 +153,10 @@ ssize_t LogFile::take(int pipe, std::size_t want) {
 
 Status LogFile::write(std::string_view bytes, std::size_t& written) {
   while (written < bytes.size()) {
-    const ssize_t n = ::write(fd_.get(), bytes.data() + written, bytes.size() - written);
+    pollfd console{fd_.get(), POLLOUT, 0};
+    if (!regular_ && ::poll(&console, 1, kWriteLimitMs) == 0) return fail_errno("write " + path_, ETIMEDOUT);
+    const std::size_t left = bytes.size() - written;
+    const ssize_t n = ::write(fd_.get(), bytes.data() + written, regular_ ? left : std::min(left, kAtOnce));
     if (n > 0) {
       written += static_cast<std::size_t>(n);
     } else if (n < 0 && errno == EAGAIN) {
@@ -166,6 +184,11 @@ Status LogFile::turn(Millis now, Millis wall) {
   checked_ = now;
   fd_.reset();
   return open();
+}
+
+bool LogFile::room() const {
+  pollfd p{fd_.get(), POLLOUT, 0};
+  return regular_ || !fd_ || ::poll(&p, 1, kRoomMs) != 0;
 }
 
 int64_t LogFile::position() const { return ::lseek(fd_.get(), 0, SEEK_CUR); }

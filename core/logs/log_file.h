@@ -29,6 +29,8 @@ class LogFile {
   ssize_t take(int pipe, std::size_t want);
   // All of it or an error; `written` says how much of it got through.
   Status write(std::string_view bytes, std::size_t& written);
+  // Whether a console takes bytes now or soon. One that does not holds up the apps, and loses nothing.
+  bool room() const;
   int64_t position() const;
   void rewind(int64_t position);  // cuts off what a failed write left behind
   bool regular() const { return regular_; }

@@ -12,6 +12,7 @@ namespace tend::logs {
 namespace {
 
 constexpr std::size_t kPiece = 1u << 20;
+constexpr std::size_t kConsolePiece = 1024;
 constexpr std::size_t kBudget = 16u << 20;  // then another stream of the same file has its turn
 
 std::size_t waiting(int pipe) {
@@ -175,7 +176,14 @@ Moved move_lines(Source& source, const Turn& turn) {
   for (; !turn.stop->load(); waits = waiting(pipe)) {
     if (waits == 0) result.eof = at_end(pipe, waits);
     if (waits == 0 || budget == 0) break;
-    const ssize_t n = stash.fill(pipe, std::min({waits, budget, stash.room()}));
+    const bool console = std::any_of(outlets.begin(), outlets.end(),
+                                     [](const Outlet& o) { return o.usable && !o.file->regular(); });
+    // Little at a time for a console, which may stop taking: what it does not take stays in the app's pipe.
+    if (console && !std::all_of(outlets.begin(), outlets.end(),
+                                [](const Outlet& o) { return !o.usable || o.file->room(); }))
+      break;
+    const std::size_t most = console ? kConsolePiece : budget;
+    const ssize_t n = stash.fill(pipe, std::min({waits, budget, most, stash.room()}));
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) break;
     burst = burst || n > (64 << 10);

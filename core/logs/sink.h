@@ -17,6 +17,7 @@
 #include "core/base/unique_fd.h"
 #include "core/logs/rotation.h"
 #include "core/loop/loop.h"
+#include "core/base/console.h"
 
 namespace tend::logs {
 
@@ -39,7 +40,13 @@ struct StreamOptions {
   int uid = -1, gid = -1;   // owner of files that are created; -1: leave
   RotationRules rotation;
 
-  bool lines() const { return json || !date_format.empty() || !combined.empty(); }
+  Console form = Console::none;  // of the lines, for a console
+
+  // Beside the file, or instead of the combined one, to the daemon's own standard output or error.
+  void show(Console console, Channel channel);
+  bool lines() const {
+    return json || !date_format.empty() || (!combined.empty() && combined != path) || form > Console::raw;
+  }
 };
 
 // What must survive the supervisor: the owner puts these in the keeper, and gives them back after a crash.

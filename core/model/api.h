@@ -47,7 +47,8 @@
 // and not forced; with auto -> {auto}: whether the list is saved by itself from now on (autosave.h)
 // resurrect {apps?: a list as the saved one, in its place; more: bool, the rest of an app that an earlier request began} -> {path, results: [Outcome …], ok} kill    {} -> {count}; sent after every app
 // is gone; then both daemons end subscribe {} -> a stream of
-// {kind: "event", n, at, event, id, name, pid, status, restarts}, and of what apps say,
+// {kind: "event", n, at, event, id, name, pid, status, restarts, exit_code? | exit_signal?: numbers, of the
+// last process}, and of what apps say,
 // {kind: "message", n, at, event: its topic, id, name, pid, data | raw}, until
 // cancelled
 //

@@ -265,6 +265,7 @@ logs::StreamOptions Executor::stream_options(const Instance& app, logs::Channel 
   o.json = spec.log_type == "json";
   o.app_name = spec.name;
   o.process_id = app.id;
+  if (m_.console != Console::none && m_.console != Console::quiet) o.show(m_.console, channel);
   o.uid = app.identity.uid;
   o.gid = app.identity.gid;
   o.rotation = rotation_of(spec, m_.rotation.rules());

@@ -12,6 +12,7 @@
 #include "core/lifecycle/instance_machine.h"
 #include "core/logs/sink.h"
 #include "core/loop/loop.h"
+#include "core/base/console.h"
 #include "core/model/home.h"
 #include "core/supervisor/heartbeats.h"
 #include "core/supervisor/instance.h"
@@ -32,6 +33,7 @@ struct Mechanisms {
   tree::ProcessTree& tree;
   logs::LogWriter& logs;
   LogRotation& rotation;
+  Console console = Console::none;
 };
 
 class Executor {

@@ -35,13 +35,13 @@ class KeeperKeepsakes final : public logs::Keepsakes {
 // Everything that needs the keeper's answer to hello before it can exist.
 struct Running {
   Running(loop::Loop& loop, const Clock& clock, Log& log, const Home& home, keeper::Client& keeper,
-          int keeper_pid, journal::SlotTable slots)
+          int keeper_pid, journal::SlotTable slots, Console console)
       : keepsakes(keeper),
         tree(loop, log, home.dir, keeper_pid),
         logs(loop, clock, log, keepsakes),
         rotation(loop, clock, log, home, logs),
         journal(loop, log, home.journal(), journal::current_boot_id()),
-        supervisor({loop, clock, log, home, keeper, tree, logs, rotation}, journal, std::move(slots)),
+        supervisor({loop, clock, log, home, keeper, tree, logs, rotation, console}, journal, std::move(slots)),
         autosave(loop, log, home, supervisor),
         daemon{supervisor, keeper_pid, {}, &autosave},
         log_observer(log_events(supervisor.bus(), log)),
@@ -62,8 +62,9 @@ struct Running {
 
 class Main {
  public:
-  explicit Main(const Home& home)
+  Main(const Home& home, Console console)
       : home_(home),
+        console_(console),
         log_(make_file_log(home.daemon_log(), home.pm2)),
         keeper_(
             loop_, UniqueFd(kKeeperFd), epoch(), [this](keeper::Report r) { report(std::move(r)); },
@@ -103,7 +104,7 @@ class Main {
     if (!wanted->warning.empty()) log_->warn(wanted->warning);
     if (!wanted->same_boot) *wanted = {};  // another boot: nothing but by resurrect (settled 4)
     journal::SlotTable slots = take_slots();
-    running_ = std::make_unique<Running>(loop_, clock_, *log_, home_, keeper_, keeper_pid, std::move(slots));
+    running_ = std::make_unique<Running>(loop_, clock_, *log_, home_, keeper_, keeper_pid, std::move(slots), console_);
     Supervisor::Left left;
     for (keeper::Report& report : left_) {
       if (report.kind == keeper::Kind::held &&
@@ -130,6 +131,7 @@ class Main {
     keeper_.serving();
     log_->info("supervisor " + std::to_string(getpid()) + " took over " +
                std::to_string(running_->supervisor.instances().size()) + " instances");
+    if (asked_to_end_ != 0) terminate(asked_to_end_);
   }
 
   journal::SlotTable take_slots() {
@@ -152,6 +154,7 @@ class Main {
   }
 
   void terminate(int signal) {
+    if (!running_) asked_to_end_ = signal;  // the order may come before there is anything to end
     if (!running_ || ending_) return;
     ending_ = true;
     log_->info("stopping everything: signal " + std::to_string(signal));
@@ -161,7 +164,8 @@ class Main {
                [this](List) { running_->supervisor.flush([this](bool) { end(); }); });
     };
     Value apps = running_->autosave.with_absent(saved_apps(running_->supervisor).list());
-    if (apps.list().empty()) return stop();
+    // In the foreground the apps are those of one run: what the user saved stays.
+    if (apps.list().empty() || console_ != Console::none) return stop();
     loop::work(
         loop_,
         [path = home_.dump(), pm2 = home_.pm2, apps = std::move(apps)] {
@@ -197,6 +201,7 @@ class Main {
   }
 
   Home home_;
+  Console console_;
   SystemClock clock_;
   std::unique_ptr<Log> log_;
   loop::Loop loop_;
@@ -210,17 +215,18 @@ class Main {
   std::unique_ptr<loop::Timer> linger_;
   int lingered_ = 0;
   int status_ = 0;
+  int asked_to_end_ = 0;
   bool ending_ = false;
 };
 
 }  // namespace
 
-int run(const Home& home) {
+int run(const Home& home, Console console) {
   signal(SIGPIPE, SIG_IGN);
   signal(SIGHUP, SIG_IGN);
   // One arena: threads of the pool would otherwise each keep a heap of their own.
   mallopt(M_ARENA_MAX, 1);
-  Main main(home);
+  Main main(home, console);
   return main.run();
 }
 

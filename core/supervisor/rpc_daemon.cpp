@@ -1,4 +1,5 @@
 // ping, save, resurrect, kill, subscribe.
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/config/config.h"
@@ -163,6 +164,10 @@ void subscribe(Daemon& daemon, const SharedCall& call) {
                {"pid", r.app.main.pid},
                {"status", status_word(r.app)},
                {"restarts", r.app.state.restarts}};
+      if (const lifecycle::State& s = r.app.state; s.has_exit) {
+        if (WIFEXITED(s.last_status)) item.append("exit_code", WEXITSTATUS(s.last_status));
+        if (WIFSIGNALED(s.last_status)) item.append("exit_signal", WTERMSIG(s.last_status));
+      }
       if (!r.detail.empty()) item.append("detail", std::string(r.detail));
       open->item(std::move(item));
     }

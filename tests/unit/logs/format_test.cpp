@@ -68,6 +68,41 @@ TEST_CASE("a JSON line has the keys of PM2 and keeps its newline") {
       "\"app_name\":\"a\"}\n");
 }
 
+std::string on_console(Console console, Channel channel, StreamOptions options, const std::string& data) {
+  options.app_name = "api";
+  options.show(console, channel);
+  LineFormat format(options, channel);
+  format.set_time(kAt);
+  std::string out;
+  bool continued = false;
+  CHECK(format.format(data, true, continued, out) == data.size());
+  return out;
+}
+
+TEST_CASE("on a console every form is whole lines that name their app") {
+  CHECK(on_console(Console::formatted, Channel::out, {}, "a\nb") == "0|api  | a\n0|api  | b\n");
+  CHECK(on_console(Console::json, Channel::err, {}, "a\n").find("{\"message\":\"a\",") == 0);
+  const std::string line = on_console(Console::format, Channel::err, {}, "a\n");
+  CHECK(line.find("timestamp=2024-03-05-13:45:07") == 0);
+  CHECK(line.find(" app=api id=0 type=error message=a\n") != std::string::npos);
+  CHECK(on_console(Console::raw, Channel::out, {}, "a\nb") == "a\nb");
+}
+
+TEST_CASE("a console takes the place of no file and stands beside one") {
+  StreamOptions none;
+  none.path = "/dev/null";
+  none.show(Console::raw, Channel::err);
+  CHECK(none.path == "/dev/stderr");
+  CHECK(none.combined.empty());
+  CHECK_FALSE(none.lines());
+  StreamOptions file;
+  file.path = "/logs/a.log";
+  file.show(Console::formatted, Channel::err);
+  CHECK(file.path == "/dev/stdout");
+  CHECK(file.combined == "/logs/a.log");
+  CHECK(file.lines());
+}
+
 TEST_CASE("lines come out the same however the bytes were cut") {
   StreamOptions options;
   options.date_format = "[T]";
