@@ -10,6 +10,7 @@
 #include "core/base/text.h"
 #include "core/model/api.h"
 #include "core/model/app_spec.h"
+#include "core/model/env.h"
 #include "core/model/options.h"
 
 namespace tend::pm2 {
@@ -69,7 +70,8 @@ Value record(const Value& row, const std::string& version) {
 
   // The file's variables win over the caller's. Numbers of the file stay numbers.
   Map vars;
-  for (const auto& [key, value] : row.at("base_env").map()) vars.append(key, value);
+  for (const auto& [key, value] : row.at("base_env").map())
+    if (passes_filter(spec.filter_env, key)) vars.append(key, value);
   for (const auto& [key, value] : row.at("env").map()) {
     const bool number = std::find(spec.typed.begin(), spec.typed.end(), key) != spec.typed.end();
     vars.set(key, number ? typed(value.text()) : value);

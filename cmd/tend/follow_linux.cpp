@@ -90,6 +90,7 @@ void Follower::look(std::size_t index) {
   if (file.fd && st.st_dev == file.device && st.st_ino == file.inode) return;
   UniqueFd fresh(::open(file.path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!fresh || ::fstat(fresh.get(), &st) != 0 || !S_ISREG(st.st_mode)) return;
+  read_new(index);  // what came into the old one until there was a new one
   if (!file.begun.empty()) {  // the old file will not end this line
     line_(index, file.begun);
     file.begun.clear();

@@ -61,7 +61,7 @@ Console console_of(const Arguments& args) {
 
 // Flags that need a service nobody here speaks to, or a part that is not there.
 void tell_ignored(Session& s) {
-  for (const std::string_view flag : {"secret", "public", "machine-name", "web", "v8"})
+  for (const std::string_view flag : {"secret", "public", "machine-name", "web"})
     if (s.args.has(flag)) s.complain_raw("tend: --" + std::string(flag) + " is accepted and does nothing\n");
 }
 
@@ -182,7 +182,7 @@ int dev(Session& outer) {
 }
 
 constexpr CommandFlag kRuntimeFlags[] = {
-    {"--format", "", "runtime: output as timestamp=… app=… id=… type=… message=…"},
+    {"--format", "", "runtime, logs: output as timestamp=… app=… id=… type=… message=…"},
     {"--formatted", "", "runtime: output as <id>|<name>  | text."},
     {"--no-auto-exit", "", "runtime: stay when no app runs."},
     {"--delay", "<time>", "runtime: wait before the start, seconds if no unit."},
@@ -190,7 +190,6 @@ constexpr CommandFlag kRuntimeFlags[] = {
     {"--secret", "<key>", "runtime: accepted, does nothing."},
     {"--public", "<key>", "runtime: accepted, does nothing."},
     {"--machine-name", "<name>", "runtime: accepted, does nothing."},
-    {"--v8", "", "Accepted, does nothing."},
     {"--no-daemon", "", "The apps end with this command; their output comes here."},
     {"--attach", "", "start, restart: go on with their logs."},
 };

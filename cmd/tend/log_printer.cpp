@@ -1,6 +1,7 @@
 #include "cmd/tend/log_printer.h"
 
 #include <cstdio>
+#include <cstdlib>
 #include <ctime>
 
 #include "cmd/render/humane.h"
@@ -32,6 +33,13 @@ std::string json_line(const LogSource& source, std::string_view line, int64_t wa
   return ipc::to_json(m) + "\n";
 }
 
+std::string fields_line(const LogSource& source, std::string_view line, int64_t wall_ms) {
+  return "timestamp=" + format_time("YYYY-MM-DD-HH:mm:ssZZ", wall_ms) +
+         " app=" + (source.id < 0 ? "pm2" : source.name) +
+         " id=" + (source.id < 0 ? "PM2" : std::to_string(source.id)) +
+         " type=" + (source.error ? "error" : "out") + " message=" + std::string(line) + "\n";
+}
+
 std::string prefixed(const LogSource& source, std::string_view line, std::size_t width,
                      const LogStyle& style) {
   return render::paint(source.ink, render::pad(source.label, width) + " | ", style.colour) +
@@ -55,8 +63,19 @@ std::string format_time(std::string_view format, int64_t wall_ms) {
                           {"HH", t.tm_hour, 2},
                           {"mm", t.tm_min, 2},
                           {"ss", t.tm_sec, 2}};
+  const int minutes = static_cast<int>(t.tm_gmtoff / 60);
+  const auto two = [](int n) {
+    return std::string(1, static_cast<char>('0' + n / 10)) + static_cast<char>('0' + n % 10);
+  };
+  const std::string zone =
+      (minutes < 0 ? "-" : "+") + two(std::abs(minutes) / 60 % 100) + two(std::abs(minutes) % 60);
   std::string out;
   for (std::size_t at = 0; at < format.size();) {
+    if (format.substr(at, 2) == "ZZ") {
+      out += zone;
+      at += 2;
+      continue;
+    }
     bool known = false;
     for (const Token& token : tokens) {
       if (format.substr(at, token.name.size()) != token.name) continue;
@@ -82,6 +101,7 @@ std::string tail_line(const LogSource& source, std::string_view line, std::size_
 std::string stream_line(const LogSource& source, std::string_view line, std::size_t width,
                         const LogStyle& style, int64_t wall_ms) {
   if (style.json) return json_line(source, line, wall_ms);
+  if (style.fields) return fields_line(source, line, wall_ms);
   if (style.raw) return std::string(line) + "\n";
   const std::string time = style.time_format.empty() ? "" : format_time(style.time_format, wall_ms) + ": ";
   return render::paint(render::Ink::grey, time, style.colour) + prefixed(source, line, width, style);

@@ -4,10 +4,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "cmd/pm2/personality.h"
+#include "cmd/render/humane.h"
 #include "cmd/render/width.h"
 #include "cmd/tend/command.h"
+#include "cmd/tend/event_feed.h"
 #include "cmd/tend/follow_linux.h"
 #include "cmd/tend/log_printer.h"
 #include "cmd/tend/outcomes.h"
@@ -15,6 +18,7 @@
 #include "core/base/tail.h"
 #include "core/base/text.h"
 #include "core/model/api.h"
+#include "ipc/msgpack.h"
 
 namespace tend::cli {
 namespace {
@@ -101,6 +105,14 @@ std::string print_tail(Session& s, const LogSource& source, const Opened& opened
   return begun;
 }
 
+std::string event_line(const Value& event) {
+  return ipc::to_json(Map{{"timestamp", render::iso_text(Millis{event.at("at").integer()})},
+                          {"type", "process_event"},
+                          {"status", event.at("event")},
+                          {"app_name", event.at("name")}}) +
+         "\n";
+}
+
 int follow(Session& s, std::vector<LogSource>& sources, std::vector<Opened>& opened,
            std::vector<std::string>& begun, const LogStyle& style) {
   const SystemClock clock;
@@ -118,8 +130,13 @@ int follow(Session& s, std::vector<LogSource>& sources, std::vector<Opened>& ope
   for (std::size_t i = 0; i < sources.size(); ++i) {
     follower.add(sources[i].path, std::move(opened[i].fd), opened[i].tail.end, std::move(begun[i]));
   }
+  std::optional<EventFeed> feed;  // what happens to the apps, as PM2 tells it between the lines
+  if (s.pm2 && style.json) feed.emplace(s.home.socket());
   for (;;) {
-    if (auto ok = follower.step(1000); !ok) return s.fail(ok.error());
+    if (auto ok = follower.step(1000, feed ? feed->fd() : -1); !ok) return s.fail(ok.error());
+    for (const Value& event : feed ? feed->take() : std::vector<Value>()) {
+      if (event.at("kind").text() == "event") s.print(event_line(event));
+    }
     s.flush();
   }
 }
@@ -141,8 +158,10 @@ int logs(Session& s) {
     for (const Value& word : missing) s.complain(not_found(s, word.text()));
     return kFailed;
   }
-  const LogStyle style{s.args.raw, s.args.json, s.colour(), s.args.highlight, s.args.timestamp};
-  if (s.pm2 && !style.json && s.args.lines > 0) {
+  const LogStyle style{s.args.raw,       s.args.json,      s.colour(),
+                       s.args.highlight, s.args.timestamp, s.args.has("format")};
+  const bool machine = style.json || style.fields;
+  if (s.pm2 && !machine && s.args.lines > 0) {
     s.print(render::paint(render::Ink::grey,
                           "[TAILING] Tailing last " + std::to_string(s.args.lines) + " lines for [" +
                               (all ? "all" : printable(words[0])) + "] process" + (all ? "es" : "") +
@@ -161,7 +180,7 @@ int logs(Session& s) {
   std::vector<std::string> begun;
   for (const LogSource& source : sources) {
     opened.push_back(open_tail(s, source));
-    const bool shown = opened.back().fd && !(s.pm2 && style.json);
+    const bool shown = opened.back().fd && !style.fields && !(s.pm2 && style.json);
     begun.push_back(shown ? print_tail(s, source, opened.back(), style, streams) : std::string());
   }
   return streams ? follow(s, sources, opened, begun, style) : static_cast<int>(kDone);

@@ -170,7 +170,8 @@ Value flag_value(const OptionRow& row, const std::vector<std::string>& results) 
   }
   const bool list = std::holds_alternative<StringList AppSpec::*>(row.slot) ||
                     std::holds_alternative<Value AppSpec::*>(row.slot);
-  if (list && results.size() > 1) return List(results.begin(), results.end());
+  // As a list, what is typed for filter_env is a part of names; as one text of a file it is a whole name.
+  if (list && (results.size() > 1 || row.key == "filter_env")) return List(results.begin(), results.end());
   const std::string& last = results.back();
   if (std::holds_alternative<Value AppSpec::*>(row.slot) && (last == "true" || last == "false"))
     return last == "true";

@@ -243,7 +243,7 @@ bool start_loaded(Session& s, const config::Loaded& loaded) {
 }
 
 bool start_file(Session& s, const std::string& path, std::string_view verb) {
-  const config::Loaded loaded = config::load_file(path, s.context());
+  const config::Loaded loaded = config::load_file(path, s.context(), s.args.flags);
   show_problems(s, loaded);
   if (loaded.apps.empty()) return !loaded.failed;
   if (loaded.failed && !s.pm2) return false;

@@ -23,4 +23,10 @@ void set_variable(Env& env, std::string_view name, std::string value) {
     env.emplace_back(name, std::move(value));
 }
 
+bool passes_filter(const StringList& filter, std::string_view name) {
+  return std::none_of(filter.begin(), filter.end(), [&](std::string_view part) {
+    return part.starts_with('=') ? part.substr(1) == name : name.find(part) != std::string_view::npos;
+  });
+}
+
 }  // namespace tend

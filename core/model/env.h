@@ -13,4 +13,7 @@ const std::string* find_variable(const Env& env, std::string_view name);
 // Replaces the value of one that is there.
 void set_variable(Env& env, std::string_view name, std::string value);
 
+// Whether filter_env lets a variable of the caller through: an entry is a part of names, "=NAME" a whole one.
+bool passes_filter(const StringList& filter, std::string_view name);
+
 }  // namespace tend

@@ -27,10 +27,7 @@ constexpr std::string_view kPrivate[] = {"NODE_CHANNEL_FD", "NODE_CHANNEL_SERIAL
                                          "TEND_HEARTBEAT",  "TEND_DRAIN"};
 
 bool wanted(const AppSpec& spec, const std::string& name) {
-  if (is_private(name)) return false;
-  return std::none_of(spec.filter_env.begin(), spec.filter_env.end(), [&](const std::string& part) {
-    return part.starts_with('=') ? part.substr(1) == name : name.find(part) != std::string::npos;
-  });
+  return !is_private(name) && passes_filter(spec.filter_env, name);
 }
 
 std::string_view base_name(std::string_view path) {
