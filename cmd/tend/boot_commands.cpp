@@ -133,7 +133,7 @@ Result<BootPlan> plan_of(Session& s, std::string_view verb, std::string& detecte
         EINVAL);
   const std::string usual = plan.user_home + (s.pm2 ? "/.pm2" : "/.tend");
   const char* given = s.caller.variable(s.pm2 ? "PM2_HOME" : "TEND_HOME");
-  const bool usual_one = s.args.has("hp") || given == nullptr || *given == '\0';
+  const bool usual_one = (s.pm2 && s.args.has("hp")) || given == nullptr || *given == '\0';
   plan.home = {usual_one ? usual : s.home.dir, s.pm2};
   plan.default_home = plan.home.dir == usual;
   plan.program = own_program(s);

@@ -91,7 +91,9 @@ class Saved(WithPm2):
         self.assertIn(f"[PM2] Restoring processes located in {self.pm2_home}/dump.pm2\n", done.stdout)
         self.assertIn(f"[PM2] Process {self.tend.work}/app.sh restored\n", done.stdout)
         self.check_three(shape, self.jlist(self.as_pm2("jlist").stdout))
-        self.assertTrue(alive(int((self.pm2_home / "pm2.pid").read_text())))
+        file = self.pm2_home / "pm2.pid"  # written by the pool, a moment after the first answer
+        wait_for(lambda: file.exists() and file.read_text(), 5, "pm2.pid")
+        self.assertTrue(alive(int(file.read_text())))
 
         self.as_pm2("save")
         self.as_pm2("kill")

@@ -24,6 +24,11 @@ const kElsewhere = new Set([
   'extra',
   'env_file',
   'merge_logs',
+  // Of the daemon itself: no options.
+  'resolved',
+  'typed',
+  'origins',
+  'source',
 ]);
 
 // Of the nearest package.json above the script; instances share one, so that `known` saves most reads.
@@ -77,14 +82,21 @@ function metrics(row) {
   return { ...own, ...row.axm_monitor };
 }
 
+// An entry of filter_env is a part of names, "=NAME" a whole one.
+function passesFilter(filter, name) {
+  return !filter.some((part) => (part.startsWith('=') ? part.slice(1) === name : name.includes(part)));
+}
+
 function record(row, known = new Map()) {
   const spec = row.spec || {};
   const computed = new Set(spec.resolved || []);
   const given = (key) => key in spec && !computed.has(key);
   const instanceVariable = spec.instance_var || 'NODE_APP_INSTANCE';
-  const vars = { ...row.base_env };
-  for (const [key, value] of Object.entries(row.env || {}))
-    vars[key] = typeof value === 'string' ? typed(value) : value;
+  const vars = {};
+  for (const [key, value] of Object.entries(row.base_env || {}))
+    if (passesFilter(spec.filter_env || [], key)) vars[key] = value;
+  const numbers = new Set(spec.typed || []);
+  for (const [key, value] of Object.entries(row.env || {})) vars[key] = numbers.has(key) ? typed(value) : value;
   if (typeof row.increment === 'number' && row.increment >= 0 && spec.increment_var)
     vars[spec.increment_var] = row.increment;
 
@@ -102,7 +114,8 @@ function record(row, known = new Map()) {
     vizion_running: false,
   });
   for (const key of Object.keys(spec))
-    if (given(key) && key !== 'resolved' && !kElsewhere.has(key)) env[key] = spec[key];
+    if (given(key) && !kElsewhere.has(key)) env[key] = spec[key];
+  for (const key of ['uid', 'gid']) if (/^\d{1,10}$/.test(env[key])) env[key] = typed(env[key]);
   Object.assign(env, spec.extra);
   if (spec.env_file) env.env_file = spec.env_file;
   if (spec.merge_logs) env.merge_logs = true;
