@@ -106,8 +106,8 @@ function record(row, known = new Map()) {
   vars[row.name] = {};
   for (const key of ['autostart', 'autorestart', 'vizion', 'pmx', 'automation', 'treekill', 'windowsHide'])
     env[key] = true;
+  if (!fromFile) env.filter_env = [];
   Object.assign(env, {
-    filter_env: [],
     instance_var: instanceVariable,
     kill_retry_time: 100,
     km_link: false,
@@ -134,7 +134,7 @@ function record(row, known = new Map()) {
     pm_exec_path: script,
     pm_cwd: spec.cwd || '',
   });
-  if (spec.args && spec.args.length > 0) env.args = spec.args;
+  if ((spec.args && spec.args.length > 0) || given('args')) env.args = spec.args || [];
   env.instances = spec.instances === undefined ? 1 : spec.instances;
   env[instanceVariable] = row.instance || 0;
   Object.assign(env, {
