@@ -135,7 +135,7 @@ void Screen::draw(const std::vector<std::string>& lines) {
   drawn_.resize(lines.size());
   for (std::size_t i = 0; i < lines.size() && i < height_; ++i) {
     if (drawn_[i] == lines[i]) continue;
-    out += "\x1b[" + std::to_string(i + 1) + ";1H" + lines[i] + "\x1b[K";
+    out += "\x1b[" + std::to_string(i + 1) + ";1H\x1b[K" + lines[i];  // after it, the last cell would go
     drawn_[i] = lines[i];
   }
   put(out);
