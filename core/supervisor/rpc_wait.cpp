@@ -88,6 +88,7 @@ class Wait : public std::enable_shared_from_this<Wait> {
 
   void answer(bool late) {
     if (!call_) return;
+    const auto keep = shared_from_this();  // a reply ends the call's cancel, which may be all that holds this
     List rows;
     bool ok = true;
     for (const uint32_t id : ids_) {

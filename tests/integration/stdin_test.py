@@ -155,8 +155,9 @@ class Attach(TendTest):
         self.assertEqual((child.returncode, err), (1, "tend: not sent: cat (0) not running\n"))
 
     def test_errors_are_shown_too_and_the_separator_is_the_callers(self):
-        self.tend.script("raw.py", "import os, sys\nwhile True:\n  b = os.read(0, 100)\n"
-                                   "  os.write(2, repr(b).encode() + b'\\n')\n")
+        # All of it at once, in however many pieces it came.
+        self.tend.script("raw.py", "import os\nb = b''\nwhile True:\n  b += os.read(0, 100)\n"
+                                   "  if b.count(b';') == 2: os.write(2, repr(b).encode() + b'\\n')\n")
         self.tend.ok("start", "raw.py")
         done = self.tend.run("attach", "raw", ";", stdin="a\nb")
         self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", "b'a;b;'\n"))
