@@ -42,7 +42,8 @@
 // environment {targets: [word …], cwd} what the next process gets -> {apps: [{id, name, variables: [{name, value, from:
 //         "caller"|"env_file <path>"|"env"|"env_<name>"|"deploy.<name>.env"|"port"|"instance_var"|"increment_var"|
 //         "tend"} …] | error} …], missing: [word …]}
-// list    {detail: "brief"|"table"|"full", targets?: [word …], cwd} -> {apps: [Row …], warnings: [text …],
+// list    {detail: "brief"|"table"|"full", targets?: [word …], cwd, share_env?: bool, full rows have env_ref, the key of
+//         their base_env in the reply's base_envs, which most apps share} -> {apps: [Row …], warnings: [text …],
 // missing: [word …]} save    {force: bool, auto?: bool} -> {path, count, skipped: bool}        skipped: the list is empty
 // and not forced; with auto -> {auto}: whether the list is saved by itself from now on (autosave.h)
 // resurrect {apps?: a list as the saved one, in its place; more: bool, the rest of an app that an earlier request began} -> {path, results: [Outcome …], ok} kill    {} -> {count}; sent after every app

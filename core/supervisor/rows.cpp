@@ -25,14 +25,17 @@ std::string user_of(const Instance& app) {
   return geteuid() == 0 ? "root" : std::to_string(geteuid());
 }
 
-void add_full(Map& m, const Instance& app) {
+void add_full(Map& m, const Instance& app, bool share_env) {
   const AppSpec& spec = *app.spec;
   const lifecycle::State& s = app.state;
   m.append("created", app.created_wall < 0 ? Value() : Value(app.created_wall));
   m.append("unstable", s.unstable);
   m.append("spec", to_value(spec));
   m.append("env", env_to_value(spec.env));
-  m.append("base_env", app.base_env ? env_to_value(app.base_env->env) : Value());
+  if (share_env)
+    m.append("env_ref", app.base_env ? Value(std::to_string(app.base_env->number)) : Value());
+  else
+    m.append("base_env", app.base_env ? env_to_value(app.base_env->env) : Value());
   m.append("instance", app.slot);
   m.append("increment", app.increment);
   m.append("out", config::instance_log_path(spec, spec.out_file, app.id));
@@ -78,7 +81,7 @@ Value health_of(Supervisor& supervisor, const Instance& app, bool full) {
 
 }  // namespace
 
-Value row(Supervisor& supervisor, const Instance& app, Detail detail) {
+Value row(Supervisor& supervisor, const Instance& app, Detail detail, bool share_env) {
   const AppSpec& spec = *app.spec;
   const lifecycle::State& s = app.state;
   Map m;
@@ -110,7 +113,7 @@ Value row(Supervisor& supervisor, const Instance& app, Detail detail) {
   if (const uint64_t lost = supervisor.parts().logs.dropped(app.id); lost > 0) {
     m.append("dropped", static_cast<int64_t>(lost));
   }
-  if (detail == Detail::full) add_full(m, app);
+  if (detail == Detail::full) add_full(m, app, share_env);
   return m;
 }
 

@@ -42,6 +42,7 @@ void stop_all(Supervisor& supervisor, const Asked& asked, bool remove, std::func
 Value saved_apps(const Supervisor& supervisor);
 // One row of `list` (rows.cpp).
 enum class Detail : uint8_t { brief, table, full };
-Value row(Supervisor& supervisor, const Instance& app, Detail detail);
+// share_env: of its environment only the number (list).
+Value row(Supervisor& supervisor, const Instance& app, Detail detail, bool share_env = false);
 
 }  // namespace tend::supervisor

@@ -1,4 +1,7 @@
 // act, signal, list.
+#include <map>
+#include <memory>
+
 #include "core/model/api.h"
 #include "core/model/env.h"
 #include "core/supervisor/rpc.h"
@@ -117,14 +120,20 @@ void list(Daemon& daemon, const SharedCall& call) {
   const Value& params = call->params();
   const std::string& word = params.at("detail").text();
   const Detail detail = word == "full" ? Detail::full : word == "brief" ? Detail::brief : Detail::table;
+  const bool share = params.at("share_env").boolean() && detail == Detail::full;
   List apps;
   List missing;
+  std::map<uint32_t, std::shared_ptr<const BaseEnv>> envs;
+  const auto add = [&](const Instance& app) {
+    if (share && app.base_env) envs.emplace(app.base_env->number, app.base_env);
+    apps.push_back(row(supervisor, app, detail, share));
+  };
   if (params.at("targets").is_null()) {
     apps.reserve(supervisor.instances().size());
-    for (const auto& [id, app] : supervisor.instances()) apps.push_back(row(supervisor, *app, detail));
+    for (const auto& [id, app] : supervisor.instances()) add(*app);
   } else {
     const Picked picked = pick(supervisor, params);
-    for (const uint32_t id : picked.ids) apps.push_back(row(supervisor, *supervisor.find(id), detail));
+    for (const uint32_t id : picked.ids) add(*supervisor.find(id));
     for (const Value& g : picked.groups) {
       if (!g.at("error").is_null()) missing.push_back(g.at("word"));
     }
@@ -135,6 +144,11 @@ void list(Daemon& daemon, const SharedCall& call) {
   reply.append("apps", std::move(apps));
   reply.append("warnings", std::move(warnings));
   reply.append("missing", std::move(missing));
+  if (share) {
+    Map shared;
+    for (const auto& [number, env] : envs) shared.append(std::to_string(number), env_to_value(env->env));
+    reply.append("base_envs", std::move(shared));
+  }
   call->reply(std::move(reply));
 }
 

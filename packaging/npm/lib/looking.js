@@ -11,9 +11,12 @@ const kVersion = '7.0.4'; // of the PM2 whose interface this is
 const kSearch = 3;
 
 async function rowsOf(client, what) {
-  const params = { detail: 'full' };
+  const params = { detail: 'full', share_env: true };
   if (what !== undefined && what !== null) params.targets = [String(what)];
-  return (await client.ask('list', params)).apps;
+  const { apps, base_envs: envs } = await client.ask('list', params);
+  // Most apps have the environment of one caller; a daemon that does not know this sends it with each.
+  if (envs) for (const row of apps) row.base_env = envs[row.env_ref];
+  return apps;
 }
 
 async function oneProcess(client, id) {
