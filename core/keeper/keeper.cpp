@@ -28,7 +28,9 @@ constexpr Millis kLongestDelay{5000};
 Status Keeper::open() {
   sigset_t handled;
   sigemptyset(&handled);
-  for (int number : {SIGCHLD, SIGTERM, SIGINT, SIGQUIT}) sigaddset(&handled, number);
+  for (int number : {SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGUSR2}) sigaddset(&handled, number);
+  // As PM2's daemon; a habit of other daemons' users must not end what holds every app. Apps get the defaults back.
+  for (int number : {SIGHUP, SIGUSR1}) signal(number, SIG_IGN);
   if (sigprocmask(SIG_BLOCK, &handled, nullptr) != 0) return fail_errno("block signals");
   signals_.reset(signalfd(-1, &handled, SFD_CLOEXEC | SFD_NONBLOCK));
   if (!signals_) return fail_errno("signalfd");
@@ -91,6 +93,9 @@ void Keeper::on_signals() {
   while (read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
     if (info.ssi_signo == SIGCHLD) {
       child = true;
+    } else if (info.ssi_signo == SIGUSR2) {
+      reopen_owed_ = true;
+      flush();
     } else {
       on_terminate(static_cast<int>(info.ssi_signo));
     }

@@ -120,6 +120,7 @@ class Keeper {
   Phase phase_ = Phase::none;
   int terminate_signal_ = 0;
   bool terminate_owed_ = false;
+  bool reopen_owed_ = false;  // SIGUSR2, which the supervisor is to be told
   bool reacted_ = false;
   bool extended_ = false;  // there is a supervisor: it was given more time, once
   int kill_rounds_ = 0;

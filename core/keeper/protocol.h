@@ -34,7 +34,8 @@ enum class Kind : uint16_t {
   exited,         // id, spawn, a = pid, b = wait status, c = monotonic ms of the exit
   held,           // name, fds[0]
   synced,  // a = keeper pid, b = 1 for the first supervisor of this keeper, c = keeper's start, monotonic ms
-  terminate,  // the keeper got SIGTERM, SIGINT or SIGQUIT: stop everything, then shutdown; a = signal
+  terminate,  // the keeper got SIGTERM, SIGINT or SIGQUIT: stop everything, then shutdown; a = signal. SIGUSR2: only
+              // open the log files anew
   refused,  // a request was malformed; a = errno, b = its serial (0: unreadable), c = its kind; id, spawn as
             // given
 };

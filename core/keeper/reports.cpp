@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 
 #include "core/keeper/keeper.h"
@@ -44,6 +45,12 @@ void Keeper::flush() {
     refusal_.reset();
   }
   if (!greeted_ || !flush_entries() || !flush_table()) return;
+  if (reopen_owed_) {
+    Message m;
+    m.kind = Kind::terminate;
+    m.a = SIGUSR2;
+    if (send(m)) reopen_owed_ = false;
+  }
   if (terminate_owed_) {
     Message m;
     m.kind = Kind::terminate;

@@ -84,6 +84,10 @@ class Main {
   }
 
   void report(keeper::Report r) {
+    if (r.kind == keeper::Kind::terminate && r.a == SIGUSR2) {
+      if (running_) running_->logs.reopen();  // one that takes over opens them anyway
+      return;
+    }
     if (r.kind == keeper::Kind::terminate) return terminate(static_cast<int>(r.a));
     if (running_) return running_->supervisor.on_report(std::move(r));
     if (r.kind == keeper::Kind::synced) return synced(r);

@@ -94,8 +94,14 @@ class Node(ProgramsTest):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
             client.connect(("127.0.0.1", self.port))
             client.settimeout(limit(5))
-            client.send(b"first")
-            client.recv(100)
+
+            def bound():  # online is before that
+                try:
+                    client.send(b"first")
+                    return client.recv(100)
+                except ConnectionRefusedError:
+                    return None
+            wait_for(bound, what="the first answer")
             reloading = threading.Thread(target=reload)
             reloading.start()
             number = 0

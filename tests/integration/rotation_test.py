@@ -112,16 +112,24 @@ class Rotation(TendTest):
             child.communicate(timeout=limit(5))
         self.assertEqual(len(self.rotated("ticker-out")), 3)
 
-    def test_reload_logs_follows_an_outside_rename(self):
+    def test_reload_logs_and_a_signal_to_the_daemon_follow_an_outside_rename(self):
         self.tend.script("ticker.sh", "#!/bin/bash\ntrap 'echo tick' USR1\necho up\nwhile :; do sleep 0.02; done\n")
         self.tend.ok("start", "ticker.sh")
-        log = self.logs / "ticker-out.log"
+        keeper, log = self.tend.pids()[1], self.logs / "ticker-out.log"
         self.tend.wait_text(log, "up")
-        log.rename(self.logs / "old.log")
-        self.tend.ok("reloadLogs")
-        self.tend.ok("sendSignal", "SIGUSR1", "ticker")
-        self.assertEqual(self.tend.wait_text(log, "tick"), "tick\n")
-        self.assertEqual((self.logs / "old.log").read_text(), "up\n")
+        for n, reopen in enumerate((lambda: self.tend.ok("reloadLogs"), lambda: os.kill(keeper, signal.SIGUSR2))):
+            log.rename(self.logs / f"old{n}.log")
+            reopen()
+            time.sleep(0.2)
+            self.tend.ok("sendSignal", "SIGUSR1", "ticker")
+            self.assertEqual(self.tend.wait_text(log, "tick"), "tick\n")
+        self.assertEqual([(self.logs / f"old{n}.log").read_text() for n in (0, 1)], ["up\n", "tick\n"])
+        pid = self.tend.app("ticker")["pid"]
+        for number in (signal.SIGHUP, signal.SIGUSR1):  # as PM2's daemon, which outlives them
+            os.kill(keeper, number)
+        self.assertEqual((self.tend.pids()[1], self.tend.app("ticker")["pid"]), (keeper, pid))
+        ignored = int(re.search(r"SigIgn:\s+(\w+)", open(f"/proc/{pid}/status").read())[1], 16)
+        self.assertEqual(ignored & 0x201, 0)  # apps have the defaults of both
 
 
 if __name__ == "__main__":
