@@ -134,7 +134,7 @@ class Live(WithPm2):
         self.assertEqual(self.jlist(self.real("jlist")), [])
         self.assertEqual(len([p for p in processes_naming(str(self.tend.work)) if "sleep 1000" in p[1]]), 1)
         self.tend.ok("import", "pm2", "--home", self.pm2_home, "--live", "--kill")
-        self.assertFalse((self.pm2_home / "rpc.sock").exists())
+        wait_for(lambda: not (self.pm2_home / "rpc.sock").exists(), what="the end of PM2's socket")
 
     def test_what_does_not_start_here_goes_on_in_pm2(self):
         self.start_three()

@@ -299,7 +299,7 @@ class Unit(TendTest):
         os.kill(self.tend.pids()[1], signal.SIGKILL)
         self.assertEqual(unit.wait(limit(20)), 1)
         unit = self.run_unit()  # as Restart=on-failure does
-        self.assertEqual(self.tend.status("app"), "online")
+        self.tend.wait_status("app", "online")
 
     def test_a_home_without_a_saved_list_is_ready_too(self):
         self.reboot()

@@ -69,6 +69,7 @@ class Wait(TendTest):
         self.assertEqual(self.tend.run("wait", "ghost", "--timeout", "30s").returncode, 1)
         self.tend.script("dies.sh", "#!/bin/sh\nexit 1\n")
         self.tend.run("start", "dies.sh", "--name", "dies", "--max-restarts", "1")
+        self.tend.wait_status("dies", "errored")  # it is online for a moment
         done = self.tend.run("wait", "dies", "--for", "online", "--timeout", "30s")
         self.assertEqual(done.returncode, 1)
         self.assertIn("errored", done.stderr)
