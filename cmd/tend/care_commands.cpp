@@ -27,14 +27,13 @@ Result<Value> ask_wait(Session& s, const std::string& until, Millis limit) {
   const Millis end = clock.now() + limit;
   for (;;) {
     const Millis left = std::max(end - clock.now(), Millis{0});
-    auto client = ipc::RpcClient::connect(s.home.socket());
-    if (!client) return tl::unexpected<Error>(client.error());
-    auto reply = client->call(api::kWait,
-                              Map{{"targets", List(s.args.words.begin(), s.args.words.end())},
-                                  {"cwd", s.caller.cwd},
-                                  {"for", until},
-                                  {"limit", left.n}},
-                              left + kAnswerTime);
+    s.disconnect();
+    auto reply = s.ask_long(api::kWait,
+                            Map{{"targets", List(s.args.words.begin(), s.args.words.end())},
+                                {"cwd", s.caller.cwd},
+                                {"for", until},
+                                {"limit", left.n}},
+                            Need::existing, left + kAnswerTime, {});
     const bool cut = !reply && (reply.error().code == ECONNRESET || reply.error().code == EPIPE);
     if (!cut || left.n == 0) return reply;
   }

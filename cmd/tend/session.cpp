@@ -100,19 +100,19 @@ void Session::complain(std::string_view message) {
   complain_raw(pm2 ? pm2::error(message, colour_err_) : "tend: " + std::string(message) + "\n");
 }
 
-bool Session::no_daemon(const Error& error) { return error.code == ENOENT || error.code == ECONNREFUSED; }
+bool Session::no_daemon(const Error& error) { return error.code == kNoDaemonCode; }
 
 int Session::fail(const Error& error) {
   if (no_daemon(error)) {
     complain("no daemon runs in " + printable(home.dir));
     return exit_of(kUnavailable);
   }
-  if (pm2 && (error.code == EACCES || error.code == EPERM)) {
+  if (pm2 && error.code == kNotAllowedCode) {
     complain("Permission denied, check permissions on " + printable(home.socket()));
     return exit_of(kUnavailable);
   }
   complain(printable(error.message));
-  if (error.code == ipc::kDeadlineCode || error.code == EACCES) return exit_of(kUnavailable);
+  if (error.code == ipc::kDeadlineCode || error.code == kNotAllowedCode) return exit_of(kUnavailable);
   return exit_of(error.code == -kUsage ? kUsage : kFailed);
 }
 
@@ -144,12 +144,27 @@ config::Context Session::context() const {
   return c;
 }
 
+namespace {
+
+// Nobody listens at the socket.
+bool absent(int code) { return code == ENOENT || code == ECONNREFUSED; }
+
+// By socket(7), or by the daemon, which looks at its peers.
+Error told(Error error) {
+  if (absent(error.code)) error.code = kNoDaemonCode;
+  if (error.code == EACCES || error.code == EPERM) error.code = kNotAllowedCode;
+  return error;
+}
+
+}  // namespace
+
 Status Session::connect(Need need) {
   if (client_) return {};
   auto client = ipc::RpcClient::connect(home.socket());
-  if (!client && need == Need::started && no_daemon(client.error())) {
+  if (!client && need == Need::started && absent(client.error().code)) {
     if (pm2 && !beside_pm2 && ipc::unix_connect(home.dir + "/rpc.sock", kGlance))
-      return tend::fail("PM2's own daemon runs in " + home.dir + "; move its apps: pm2 import pm2 --live --kill", EEXIST);
+      return tend::fail(
+          "PM2's own daemon runs in " + home.dir + "; move its apps: pm2 import pm2 --live --kill", EEXIST);
     const bool loud = pm2 && caller.variable("PM2_DISCRETE_MODE") == nullptr;
     // On standard error, where PM2 itself uses standard output: a script that reads jlist must find JSON
     // alone.
@@ -158,7 +173,7 @@ Status Session::connect(Need need) {
     client = start_daemon(home);
     if (client && loud) complain_raw(pm2::plain("PM2 Successfully daemonized", colour_err_));
   }
-  if (!client) return tl::unexpected<Error>(client.error());
+  if (!client) return tl::unexpected<Error>(told(client.error()));
   client_.emplace(std::move(*client));
   return {};
 }
@@ -177,21 +192,23 @@ Result<Value> Session::ask(std::string_view method, Value params, Need need, Mil
   if (auto connected = connect(need); !connected) return tl::unexpected<Error>(connected.error());
   std::optional<Progress> progress;
   if (takes_time(method) && !args.silent && !args.json) progress.emplace(home.socket());
-  auto reply = client_->call(method, params, args.timeout ? *args.timeout : kPatience + extra);
+  auto reply =
+      client_->call(method, params, args.timeout ? *args.timeout : kPatience + extra).map_error(told);
   if (reply && (method == api::kStart || method == api::kAct))
-    for (const Value& outcome : reply->at("results").list()) touched.emplace_back(std::to_string(outcome.at("id").integer()));
+    for (const Value& outcome : reply->at("results").list())
+      touched.emplace_back(std::to_string(outcome.at("id").integer()));
   return reply;
 }
 
 Result<Value> Session::ask_long(std::string_view method, Value params, Need need, Millis limit,
                                 const std::function<void(const Value&)>& item) {
   if (auto connected = connect(need); !connected) return tl::unexpected<Error>(connected.error());
-  return client_->call(method, params, limit, item);
+  return client_->call(method, params, limit, item).map_error(told);
 }
 
 Status Session::follow(std::string_view method, Value params, const std::function<bool(const Value&)>& item) {
   if (auto connected = connect(Need::existing); !connected) return connected;
-  return client_->stream(method, params, item);
+  return client_->stream(method, params, item).map_error(told);
 }
 
 }  // namespace tend::cli

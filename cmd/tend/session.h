@@ -20,6 +20,10 @@ namespace tend::cli {
 // Exit statuses (settled 28). As pm2 everything but done is 1.
 enum Exit : int { kDone = 0, kFailed = 1, kUsage = 2, kUnavailable = 3 };
 
+// Error::code of connect(), and so of what asks: no errno, because files fail with those too.
+inline constexpr int kNoDaemonCode = 1'000'001;
+inline constexpr int kNotAllowedCode = 1'000'002;  // the socket is another user's
+
 enum class Need : uint8_t { existing, started };  // whether a daemon may be started for a request
 
 class Session {
@@ -57,7 +61,7 @@ class Session {
   // Asks the daemon. `extra` is added to the 30 s: what the apps' own limits allow. An explicit --timeout
   // replaces both.
   Result<Value> ask(std::string_view method, Value params, Need need, Millis extra = {});
-  // Error code when no daemon runs: ENOENT or ECONNREFUSED.
+  // Error: kNoDaemonCode when none runs, kNotAllowedCode.
   // Each item of a stream, until `item` says false.
   Status follow(std::string_view method, Value params, const std::function<bool(const Value&)>& item);
   // The same with items on the way to the reply, and a limit of its own.

@@ -50,6 +50,17 @@ class Words(TendTest):
         done = self.tend.run("restart", "nothing-like-it")
         self.assertNotIn("did you mean", done.stderr)
 
+    def test_a_file_that_is_not_there_is_no_missing_daemon(self):
+        """Both end in ENOENT, and only one of them is the daemon's."""
+        self.tend.sleeper()
+        self.tend.ok("start", "sleeper.sh")
+        for words in (("export", "pm2", "/no/such/folder/x.json"), ("deploy", "nofile.json", "production")):
+            done = self.tend.run(*words)
+            self.assertEqual(done.returncode, 1, words)
+            self.assertNotIn("no daemon runs", done.stderr, words)
+        self.assertIn("/no/such/folder/x.json", self.tend.run("export", "pm2", "/no/such/folder/x.json").stderr)
+        self.assertIn("nofile.json: No such file", self.tend.run("deploy", "nofile.json", "production").stderr)
+
     def test_a_narrow_terminal_gets_lines_that_fit_also_with_wide_letters(self):
         self.tend.sleeper()
         self.tend.ok("start", "sleeper.sh", "--name", "庭の番人が長い名前を持っている")
