@@ -184,13 +184,7 @@ Status write_file(const BootFile& file) {
     const std::string part = file.path.substr(0, at);
     if (::mkdir(part.c_str(), 0755) != 0 && errno != EEXIST) return fail_errno("create " + part);
   }
-  TemporaryFile out(file.path);
-  if (out.fd() < 0) return fail_errno("create a file beside " + file.path);
-  if (auto ok = write_all(out.fd(), file.text); !ok) return fail(file.path + ": " + ok.error().message);
-  if (::fchmod(out.fd(), file.mode) != 0) return fail_errno("chmod " + file.path);
-  if (::fsync(out.fd()) != 0) return fail_errno("fsync " + file.path);
-  if (!out.move_to(file.path)) return fail_errno("rename to " + file.path);
-  return {};
+  return replace_file(file.path, file.text, file.mode, true);
 }
 
 int run_shell(Session& s, const std::string& command) {

@@ -71,23 +71,6 @@ int stop_everything(const Session& s, const UniqueFd& keeper) {
 
 }  // namespace
 
-Result<std::string> read_file(const std::string& path, std::size_t most) {
-  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!fd) return fail_errno(path);
-  struct stat info {};
-  if (::fstat(fd.get(), &info) != 0) return fail_errno(path);
-  if (!S_ISREG(info.st_mode)) return fail(path + ": not a regular file");
-  std::string text;
-  char block[8192];
-  ssize_t n = 0;
-  while (text.size() <= most && (n = ::read(fd.get(), block, sizeof block)) > 0)
-    text.append(block, static_cast<std::size_t>(n));
-  if (n < 0) return fail_errno(path);
-  if (text.size() > most)
-    return fail(path + ": larger than " + show(Bytes{static_cast<int64_t>(most)}), EFBIG);
-  return text;
-}
-
 std::string own_program(const Session& s) {
   const std::string self = real("/proc/self/exe");
   if (self.empty()) return {};

@@ -45,11 +45,7 @@ Status replace(const std::string& path, const std::string& text) {
   const mode_t mode = ::stat(path.c_str(), &st) == 0 ? st.st_mode & 07777 : 0644;
   std::error_code ignored;
   std::filesystem::create_directories(path.substr(0, path.rfind('/')), ignored);
-  TemporaryFile file(path);
-  if (file.fd() < 0) return fail_errno(path);
-  if (auto ok = write_all(file.fd(), text); !ok) return ok;
-  if (::fchmod(file.fd(), mode) != 0 || !file.move_to(path)) return fail_errno(path);
-  return {};
+  return replace_file(path, text, mode);
 }
 
 int install(Session& s, bool wanted) {
@@ -61,7 +57,7 @@ int install(Session& s, bool wanted) {
   const auto real = std::filesystem::canonical(path, absent);
   if (!absent) path = real.string();
   auto read = read_file(path);
-  if (!read && read.error().code != ENOENT) return s.fail(Error{read.error().message, EIO});
+  if (!read && read.error().code != ENOENT) return s.fail(read.error());
   std::string text = read ? std::move(*read) : "";
   const auto begin = text.find(begin_mark(program));
   if (begin != std::string::npos) {

@@ -58,11 +58,7 @@ bool ConfStore::unset(const std::vector<std::string>& path) {
 
 Status ConfStore::save() const {
   ::mkdir(path_.substr(0, path_.rfind('/')).c_str(), 0700);
-  TemporaryFile file(path_);
-  if (file.fd() < 0) return fail_errno(path_);
-  if (auto ok = write_all(file.fd(), ipc::to_json(root_, kIndent)); !ok) return ok;
-  if (!file.move_to(path_)) return fail_errno(path_);
-  return {};
+  return replace_file(path_, ipc::to_json(root_, kIndent));
 }
 
 std::vector<std::string> conf_path(std::string_view key) {

@@ -13,6 +13,7 @@
 #include "cmd/tend/boot_files.h"
 #include "cmd/tend/boot_unit.h"
 #include "cmd/tend/doctor.h"
+#include "core/base/file.h"
 #include "core/base/text.h"
 #include "core/model/api.h"
 #include "ipc/unix_connect.h"

@@ -1,10 +1,9 @@
 #include "cmd/tend/masking.h"
 
 #include <fcntl.h>
-#include <unistd.h>
 
 #include "cmd/render/mask.h"
-#include "core/base/unique_fd.h"
+#include "core/base/file.h"
 #include "ipc/msgpack.h"
 
 namespace tend::cli {
@@ -15,15 +14,9 @@ constexpr std::size_t kMostConfiguration = 1u << 20;
 bool yes(const Value& v) { return v.boolean() || v.text() == "true" || v.text() == "1"; }
 
 bool configured(const Session& s) {
-  const UniqueFd fd(
-      ::open((s.home.dir + "/module_conf.json").c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
-  std::string text;
-  char block[4096];
-  ssize_t n = 0;
-  while (fd && text.size() < kMostConfiguration && (n = ::read(fd.get(), block, sizeof block)) > 0)
-    text.append(block, static_cast<std::size_t>(n));
-  if (text.empty()) return false;
-  const auto root = ipc::from_json(text);
+  const auto text = read_file(s.home.settings(), kMostConfiguration, O_NOFOLLOW);
+  if (!text || text->empty()) return false;
+  const auto root = ipc::from_json(*text);
   return root && yes(root->at("pm2").at("mask_secrets"));
 }
 

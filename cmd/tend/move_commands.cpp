@@ -175,9 +175,7 @@ void end_pm2(Move& move, pm2::RealPm2& real) {
   if (move.from != move.s.home.dir) return;
   // It has removed pm2.pid in the home that is ours now.
   const auto who = move.s.ask(api::kPing, Map{}, Need::existing);
-  TemporaryFile file(move.from + "/pm2.pid");
-  if (who && file.fd() >= 0 && write_all(file.fd(), std::to_string(who->at("keeper").at("pid").integer())))
-    (void)file.move_to(move.from + "/pm2.pid");
+  if (who) (void)replace_file(move.from + "/pm2.pid", std::to_string(who->at("keeper").at("pid").integer()));
 }
 
 int import_live(Move& move) {
@@ -341,11 +339,8 @@ int export_apps(Session& s) {
                "; accepted: a file .json (an ecosystem file) or .pm2 (a dump.pm2)");
     return s.exit_of(kUsage);
   }
-  TemporaryFile file(path);
-  if (file.fd() < 0) return s.fail(fail_errno("create a file beside " + path).value());
-  if (auto ok = write_all(file.fd(), dump ? dump_text(rows) : ecosystem_text(s, rows)); !ok)
+  if (auto ok = replace_file(path, dump ? dump_text(rows) : ecosystem_text(s, rows)); !ok)
     return s.fail(ok.error());
-  if (!file.move_to(path)) return s.fail(fail_errno("rename to " + path).value());
   s.say("wrote " + printable(path) + "\n");
   return kDone;
 }

@@ -60,11 +60,8 @@ int clear(Session& s) {
   if (extra_word(s)) return s.exit_of(kUsage);
   const std::string path = s.home.dump();
   ::mkdir(s.home.dir.c_str(), 0700);  // there already, or the next line tells
-  TemporaryFile file(path);
-  if (file.fd() < 0) return s.fail(fail_errno("create a file beside " + path).value());
-  if (auto ok = write_all(file.fd(), s.pm2 ? "[]" : "{\"version\": 1, \"apps\": []}\n"); !ok)
+  if (auto ok = replace_file(path, s.pm2 ? "[]" : "{\"version\": 1, \"apps\": []}\n"); !ok)
     return s.fail(ok.error());
-  if (!file.move_to(path)) return s.fail(fail_errno("rename to " + path).value());
   s.say(s.pm2 ? pm2::plain("Successfully created " + printable(path), s.colour())
               : "saved 0 in " + printable(path) + "\n");
   return kDone;

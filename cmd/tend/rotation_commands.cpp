@@ -66,12 +66,8 @@ int logrotate(Session& s) {
       "        compress\n        delaycompress\n        copytruncate\n        create 0640 " +
       user + " " + user + "\n}\n";
   const std::string path = folder + "/" + name + "-" + user;
-  TemporaryFile file(path);
-  if (file.fd() < 0) return s.fail(Error{path + ": " + std::strerror(errno), 0});
-  if (auto ok = write_all(file.fd(), text); !ok) return s.fail(ok.error());
   // logrotate itself refuses files that others may write.
-  if (::fchmod(file.fd(), 0644) != 0 || !file.move_to(path))
-    return s.fail(Error{path + ": " + std::strerror(errno), 0});
+  if (auto ok = replace_file(path, text, 0644); !ok) return s.fail(ok.error());
   s.say("Logrotate configuration added to " + path + "\n");
   return kDone;
 }

@@ -198,11 +198,7 @@ bool write_options(Session& s, const AppSpec& spec) {
   const std::string path = s.caller.cwd + "/" + name + "-pm2.json";
   s.say(s.pm2 ? pm2::plain("Writing configuration to " + printable(path), s.colour())
               : "options are written to " + printable(path) + "\n");
-  TemporaryFile file(path);
-  Status done;
-  if (file.fd() < 0) done = fail_errno(path);
-  if (done) done = write_all(file.fd(), ipc::to_json(Map{{"apps", List{options}}}, 2) + "\n");
-  if (done && !file.move_to(path)) done = fail_errno(path);
+  const Status done = replace_file(path, ipc::to_json(Map{{"apps", List{options}}}, 2) + "\n");
   if (!done) s.fail(done.error());
   return done.has_value();
 }

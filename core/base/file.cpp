@@ -9,6 +9,8 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "core/base/units.h"
+
 namespace tend {
 
 TemporaryFile::TemporaryFile(const std::string& beside) : name_(beside + ".XXXXXX") {
@@ -36,8 +38,20 @@ Status write_all(int fd, std::string_view text) {
   return {};
 }
 
-Result<std::string> read_file(const std::string& path, std::size_t limit) {
-  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));  // a FIFO must not hold us
+Status replace_file(const std::string& path, std::string_view text, mode_t mode, bool synced) {
+  TemporaryFile file(path);
+  if (file.fd() < 0) return fail_errno("create a file beside " + path);
+  if (auto ok = write_all(file.fd(), text); !ok)
+    return fail(path + ": " + ok.error().message, ok.error().code);
+  if (::fchmod(file.fd(), mode) != 0) return fail_errno("chmod " + path);
+  if (synced && ::fsync(file.fd()) != 0) return fail_errno("fsync " + path);
+  if (!file.move_to(path)) return fail_errno("rename to " + path);
+  return {};
+}
+
+Result<std::string> read_file(const std::string& path, std::size_t limit, int also) {
+  const UniqueFd fd(
+      ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | also));  // a FIFO must not hold us
   struct stat st {};
   if (!fd || ::fstat(fd.get(), &st) != 0) return fail_errno(path);
   if (!S_ISREG(st.st_mode)) return fail(path + ": not a regular file", EINVAL);
@@ -49,7 +63,8 @@ Result<std::string> read_file(const std::string& path, std::size_t limit) {
     if (n < 0) return fail_errno(path);
     if (n == 0) return text;
     text.append(buffer.data(), static_cast<std::size_t>(n));
-    if (text.size() > limit) return fail(path + ": larger than " + std::to_string(limit) + " bytes", EFBIG);
+    if (text.size() > limit)
+      return fail(path + ": larger than " + show(Bytes{static_cast<int64_t>(limit)}), EFBIG);
   }
 }
 

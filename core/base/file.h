@@ -2,6 +2,8 @@
 // one. Block.
 #pragma once
 
+#include <sys/types.h>
+
 #include <string>
 #include <string_view>
 
@@ -26,7 +28,11 @@ class TemporaryFile {
 };
 
 Status write_all(int fd, std::string_view text);
-// A regular file of at most `limit` bytes. Error: errno, ENOENT when there is none; EFBIG; EINVAL when it is no file.
-Result<std::string> read_file(const std::string& path, std::size_t limit = 1u << 20);
+// All of the above: the file is the new text or stays as it was. `synced`: it is on the disk before the
+// rename.
+Status replace_file(const std::string& path, std::string_view text, mode_t mode = 0600, bool synced = false);
+// A regular file of at most `limit` bytes; `also`: further flags of open(2). Error: errno, ENOENT when there
+// is none; EFBIG; EINVAL when it is no regular file.
+Result<std::string> read_file(const std::string& path, std::size_t limit = 1u << 20, int also = 0);
 
 }  // namespace tend

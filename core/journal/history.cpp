@@ -48,12 +48,7 @@ bool encode(uint32_t number, const Value& record, std::string& bytes) {
 Status start_file(const std::string& path) {
   const std::string folder = path.substr(0, path.rfind('/'));
   if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) return fail_errno("create " + folder);
-  TemporaryFile file(path);
-  if (file.fd() < 0) return fail_errno("create a file beside " + path);
-  if (auto written = write_all(file.fd(), encode_file_header(std::string(kHistory))); !written)
-    return written;
-  if (!file.move_to(path)) return fail_errno("rename to " + path);
-  return {};
+  return replace_file(path, encode_file_header(std::string(kHistory)));
 }
 
 }  // namespace

@@ -38,11 +38,7 @@ Status write_preload(const std::string& path) {
   if (is_written(path)) return {};
   const std::string folder = path.substr(0, path.rfind('/'));
   if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) return fail_errno("create " + folder);
-  TemporaryFile file(path);
-  if (file.fd() < 0) return fail_errno("create a file beside " + path);
-  if (auto written = write_all(file.fd(), node_preload()); !written) return written;
-  if (!file.move_to(path)) return fail_errno("rename to " + path);
-  return {};
+  return replace_file(path, node_preload());
 }
 
 std::string preload_argument() {

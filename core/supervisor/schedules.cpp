@@ -1,10 +1,9 @@
 // Restarts that the clock and the memory limit ask for.
 #include "core/supervisor/schedules.h"
 
-#include <fcntl.h>
-
 #include <algorithm>
 
+#include "core/base/file.h"
 #include "core/lifecycle/cron.h"
 #include "core/loop/work.h"
 #include "core/supervisor/supervisor.h"
@@ -23,15 +22,11 @@ constexpr int64_t kNear = 7200;        // seconds
 constexpr std::size_t kAtOnce = 2;     // of a cluster that is reloaded
 
 Result<lifecycle::Zone> load_zone(const std::string& name) {
-  constexpr std::size_t kMaxFile = 1 << 20;
-  const UniqueFd fd(open(("/usr/share/zoneinfo/" + name).c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd) return fail_errno("/usr/share/zoneinfo/" + name);
-  std::string text;
-  char piece[8192];
-  for (ssize_t n = 0; text.size() < kMaxFile && (n = read(fd.get(), piece, sizeof piece)) > 0;)
-    text.append(piece, static_cast<std::size_t>(n));
-  auto zone = lifecycle::Zone::parse(text);
-  if (!zone) return fail("/usr/share/zoneinfo/" + name + ": " + zone.error().message);
+  const std::string path = "/usr/share/zoneinfo/" + name;
+  const auto text = read_file(path);
+  if (!text) return tl::unexpected(text.error());
+  auto zone = lifecycle::Zone::parse(*text);
+  if (!zone) return fail(path + ": " + zone.error().message);
   return zone;
 }
 
