@@ -65,14 +65,6 @@ void restart_module(Session& s, const std::string& module) {
   if (done) s.say(s.pm2 ? pm2::plain(text, s.colour()) : text + "\n");
 }
 
-// The daemon looks after some of them itself.
-Status save(Session& s, const ConfStore& store) {
-  if (auto saved = store.save(); !saved) return saved;
-  const auto reply = s.ask(api::kSettings, Map{}, Need::existing);
-  if (reply && !reply->at("problem").text().empty()) s.complain(printable(reply->at("problem").text()));
-  return {};
-}
-
 int refuse_key(Session& s, const std::string& key) {
   s.complain("setting: found \"" + printable(key) + "\"; accepted: name, module:name or module.name");
   return s.exit_of(kUsage);
@@ -82,7 +74,7 @@ int set_one(Session& s, ConfStore& store, const std::string& key, const std::str
   const auto path = conf_path(key);
   if (path.empty()) return refuse_key(s, key);
   store.set(path, value);
-  if (auto saved = save(s, store); !saved) return s.fail(saved.error());
+  if (auto saved = save_settings(s, store); !saved) return s.fail(saved.error());
   return kDone;
 }
 
@@ -145,7 +137,7 @@ int multiset(Session& s) {
   for (std::size_t i = 0; i < words.size(); i += 2)
     if (conf_path(words[i]).empty()) return refuse_key(s, words[i]);
   for (std::size_t i = 0; i < words.size(); i += 2) store->set(conf_path(words[i]), words[i + 1]);
-  if (auto saved = save(s, *store); !saved) return s.fail(saved.error());
+  if (auto saved = save_settings(s, *store); !saved) return s.fail(saved.error());
   const auto path = conf_path(words.empty() ? "" : words[0]);
   if (path.size() > 1) {
     restart_module(s, path[0]);
@@ -162,7 +154,7 @@ int unset(Session& s) {
   if (path.empty()) return refuse_key(s, key);
   bool there = true;
   key == "all" ? store->clear() : void(there = store->unset(path));
-  if (auto saved = save(s, *store); !saved) return s.fail(saved.error());
+  if (auto saved = save_settings(s, *store); !saved) return s.fail(saved.error());
   if (s.pm2) return show_all(s, *store);
   if (!there) s.complain("no setting " + printable(key));
   return there ? kDone : kFailed;

@@ -4,6 +4,7 @@
 
 #include "core/base/file.h"
 #include "core/base/text.h"
+#include "core/model/api.h"
 #include "ipc/msgpack.h"
 
 namespace tend::cli {
@@ -59,6 +60,13 @@ bool ConfStore::unset(const std::vector<std::string>& path) {
 Status ConfStore::save() const {
   ::mkdir(path_.substr(0, path_.rfind('/')).c_str(), 0700);
   return replace_file(path_, ipc::to_json(root_, kIndent));
+}
+
+Status save_settings(Session& s, const ConfStore& store) {
+  if (auto saved = store.save(); !saved) return saved;
+  const auto reply = s.ask(api::kSettings, Map{}, Need::existing);
+  if (reply && !reply->at("problem").text().empty()) s.complain(printable(reply->at("problem").text()));
+  return {};
 }
 
 std::vector<std::string> conf_path(std::string_view key) {

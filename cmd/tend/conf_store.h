@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "cmd/tend/session.h"
 #include "core/base/result.h"
 #include "core/model/home.h"
 #include "core/model/value.h"
@@ -32,6 +33,9 @@ class ConfStore {
   std::string path_;
   Value root_;
 };
+
+// Saves, and tells a daemon that runs: it looks after some of them itself. What it cannot read is said.
+Status save_settings(Session& s, const ConfStore& store);
 
 // "shop:colour" and "shop.colour" are {"shop", "colour"}; empty when a part is.
 std::vector<std::string> conf_path(std::string_view key);

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "cmd/pm2/personality.h"
+#include "cmd/tend/boot_unit.h"
 #include "cmd/tend/command.h"
 #include "cmd/tend/conf_store.h"
 #include "core/base/file.h"
@@ -45,8 +46,10 @@ int logrotate(Session& s) {
   }
   const std::string name = s.pm2 ? "pm2" : "tend";
   if (::geteuid() != 0) {
-    s.complain_raw("You have to run this with elevated rights:\n\n   sudo env PATH=$PATH:" + s.caller.cwd +
-                   " " + name + " logrotate -u " + s.caller.user + "\n");
+    const std::string program = own_program(s);
+    s.complain_raw("You have to run this with elevated rights:\n\n   sudo env PATH=$PATH:" +
+                   program.substr(0, program.rfind('/')) + " " + program + " logrotate -u " + s.caller.user +
+                   "\n");
     return kFailed;
   }
   const std::string folder = "/etc/logrotate.d";
@@ -72,11 +75,6 @@ int logrotate(Session& s) {
   return kDone;
 }
 
-void tell_daemon(Session& s) {
-  auto reply = s.ask(api::kSettings, Map{}, Need::existing);
-  if (reply && !reply->at("problem").text().empty()) s.complain(printable(reply->at("problem").text()));
-}
-
 int absent_module(Session& s, const std::string& module) {
   s.complain(s.args.command + " " + printable(module) +
              " is not part of tend: modules of PM2 run inside its daemon; pm2-logrotate is built in");
@@ -92,8 +90,7 @@ int install(Session& s) {
   for (const auto& [key, value] : kDefaults)  // what was set before is kept
     if (store->get({name, std::string(key)}).is_null())
       store->set({name, std::string(key)}, std::string(value));
-  if (auto saved = store->save(); !saved) return s.fail(saved.error());
-  tell_daemon(s);
+  if (auto saved = save_settings(s, *store); !saved) return s.fail(saved.error());
   s.say("pm2-logrotate is built in: its settings are in force\n");
   return kDone;
 }
@@ -104,8 +101,7 @@ int uninstall(Session& s) {
   auto store = ConfStore::open(s.home);
   if (!store) return s.fail(store.error());
   store->unset({std::string(kModule)});
-  if (auto saved = store->save(); !saved) return s.fail(saved.error());
-  tell_daemon(s);
+  if (auto saved = save_settings(s, *store); !saved) return s.fail(saved.error());
   s.say("the settings of pm2-logrotate are gone\n");
   return kDone;
 }
