@@ -4,13 +4,13 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include <climits>
 #include <cstdlib>
 
 #include "cmd/pm2/personality.h"
 #include "cmd/tend/daemon_start.h"
 #include "cmd/tend/progress.h"
 #include "core/base/clock.h"
+#include "core/base/helper_linux.h"
 #include "core/base/text.h"
 #include "core/model/api.h"
 #include "ipc/unix_connect.h"
@@ -41,18 +41,6 @@ int cpu_count() {
   cpu_set_t set;
   CPU_ZERO(&set);
   return ::sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-}
-
-// Beside the running program, else in <its folder>/../libexec/tend.
-std::string serve_program() {
-  char path[PATH_MAX];
-  const ssize_t n = ::readlink("/proc/self/exe", path, sizeof path);
-  const std::string program(path, n > 0 ? static_cast<std::size_t>(n) : 0);
-  const std::string folder = program.substr(0, program.rfind('/'));
-  std::string beside = folder + "/tend-serve";
-  if (::access(beside.c_str(), X_OK) == 0) return beside;
-  const std::string parent = folder.substr(0, folder.rfind('/'));  // no ".." in what is shown and saved
-  return parent + "/libexec/tend/tend-serve";
 }
 
 bool muted(const Arguments& args, const Caller& caller, bool pm2) {
@@ -136,7 +124,7 @@ config::Context Session::context() const {
   c.environment = caller.environment;
   c.home = home;
   c.cpus = cpu_count();
-  c.serve_program = serve_program();
+  c.serve_program = helper_program("tend-serve");
   c.pm2 = pm2;
   c.env_name = args.env_name;
   c.only = args.only;

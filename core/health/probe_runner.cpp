@@ -1,9 +1,6 @@
 #include "core/health/probe_runner.h"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <climits>
 
 namespace tend::health {
 namespace {
@@ -13,16 +10,6 @@ constexpr Millis kLongLife{10000};  // a helper that lived so long was no bad st
 constexpr char kEnded[] = "probe helper ended";
 
 }  // namespace
-
-std::string find_probe_program() {
-  char path[PATH_MAX];
-  const ssize_t n = ::readlink("/proc/self/exe", path, sizeof path);
-  const std::string program(path, n > 0 ? static_cast<std::size_t>(n) : 0);
-  const std::string folder = program.substr(0, program.rfind('/'));
-  std::string beside = folder + "/tend-probe";
-  if (::access(beside.c_str(), X_OK) == 0) return beside;
-  return folder + "/../libexec/tend/tend-probe";
-}
 
 ProbeRunner::ProbeRunner(loop::Loop& loop, Log& log, std::string program, Millis idle)
     : loop_(loop),

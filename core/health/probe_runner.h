@@ -25,9 +25,6 @@ struct ProbeResult {
   Millis took{0};
 };
 
-// Where the helper is: beside the running program, else in <its folder>/../libexec/tend.
-std::string find_probe_program();
-
 // Each run() ends in one result, or in a cancel(); never inside the call itself. The helper is started when
 // it is needed, ended when nothing was asked for kIdle, and started anew, with a growing delay, when it died.
 // REQUIRES: SIGPIPE is ignored or irrelevant (sends never raise it); callbacks do not destroy the runner.

@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 
+#include "core/base/helper_linux.h"
 #include "core/base/text.h"
 #include "core/loop/work.h"
 #include "core/model/env.h"
@@ -41,7 +42,7 @@ bool ready_by_probe(const AppSpec& spec) { return !spec.probe.empty() && spec.pr
 
 Probes::Probes(Supervisor& supervisor)
     : supervisor_(supervisor),
-      runner_(supervisor.parts().loop, supervisor.parts().log, health::find_probe_program()),
+      runner_(supervisor.parts().loop, supervisor.parts().log, helper_program("tend-probe")),
       timer_(supervisor.parts().loop, [this] { tick(); }) {}
 
 Probes::~Probes() = default;

@@ -1,0 +1,19 @@
+#include "core/base/helper_linux.h"
+
+#include <unistd.h>
+
+#include <climits>
+
+namespace tend {
+
+std::string helper_program(std::string_view name) {
+  char path[PATH_MAX];
+  const ssize_t n = ::readlink("/proc/self/exe", path, sizeof path);
+  const std::string program(path, n > 0 ? static_cast<std::size_t>(n) : 0);
+  const std::string folder = program.substr(0, program.rfind('/'));
+  std::string beside = folder + "/" + std::string(name);
+  if (::access(beside.c_str(), X_OK) == 0) return beside;
+  return folder.substr(0, folder.rfind('/')) + "/libexec/tend/" + std::string(name);
+}
+
+}  // namespace tend
