@@ -131,7 +131,9 @@ class Main {
                                                           tidy_.start(kTidyAfter);
                                                           dispatch(running_->daemon, call);
                                                         });
-    running_->supervisor.reload_settings([](const std::string&) {});
+    // Most homes have none: then no thread of the pool is begun for it.
+    if (::access(home_.settings().c_str(), F_OK) == 0)
+      running_->supervisor.reload_settings([](const std::string&) {});
     keeper_.serving();
     log_->info("supervisor " + std::to_string(getpid()) + " took over " +
                std::to_string(running_->supervisor.instances().size()) + " instances");
