@@ -1,11 +1,11 @@
 #include "cmd/tend/log_printer.h"
 
 #include <cstdio>
-#include <cstdlib>
 #include <ctime>
 
 #include "cmd/render/humane.h"
 #include "cmd/render/width.h"
+#include "core/base/date_format.h"
 #include "core/base/text.h"
 #include "ipc/msgpack.h"
 
@@ -34,7 +34,7 @@ std::string json_line(const LogSource& source, std::string_view line, int64_t wa
 }
 
 std::string fields_line(const LogSource& source, std::string_view line, int64_t wall_ms) {
-  return "timestamp=" + format_time("YYYY-MM-DD-HH:mm:ssZZ", wall_ms) +
+  return "timestamp=" + format_date(Millis{wall_ms}, "YYYY-MM-DD-HH:mm:ssZZ") +
          " app=" + (source.id < 0 ? "pm2" : source.name) +
          " id=" + (source.id < 0 ? "PM2" : std::to_string(source.id)) +
          " type=" + (source.error ? "error" : "out") + " message=" + std::string(line) + "\n";
@@ -63,19 +63,8 @@ std::string format_time(std::string_view format, int64_t wall_ms) {
                           {"HH", t.tm_hour, 2},
                           {"mm", t.tm_min, 2},
                           {"ss", t.tm_sec, 2}};
-  const int minutes = static_cast<int>(t.tm_gmtoff / 60);
-  const auto two = [](int n) {
-    return std::string(1, static_cast<char>('0' + n / 10)) + static_cast<char>('0' + n % 10);
-  };
-  const std::string zone =
-      (minutes < 0 ? "-" : "+") + two(std::abs(minutes) / 60 % 100) + two(std::abs(minutes) % 60);
   std::string out;
   for (std::size_t at = 0; at < format.size();) {
-    if (format.substr(at, 2) == "ZZ") {
-      out += zone;
-      at += 2;
-      continue;
-    }
     bool known = false;
     for (const Token& token : tokens) {
       if (format.substr(at, token.name.size()) != token.name) continue;

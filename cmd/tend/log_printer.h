@@ -31,7 +31,7 @@ std::string tail_line(const LogSource& source, std::string_view line, std::size_
 // A line of the stream, read at `wall_ms`.
 std::string stream_line(const LogSource& source, std::string_view line, std::size_t width,
                         const LogStyle& style, int64_t wall_ms);
-// day.js tokens YYYY MM DD HH mm ss SSS ZZ in local time; everything else as it is.
+// day.js tokens YYYY MM DD HH mm ss SSS in local time; everything else as it is.
 std::string format_time(std::string_view format, int64_t wall_ms);
 
 }  // namespace tend::cli

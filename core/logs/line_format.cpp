@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "core/logs/date_format.h"
+#include "core/base/date_format.h"
 
 namespace tend::logs {
 namespace {

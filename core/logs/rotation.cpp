@@ -13,9 +13,9 @@
 #include <memory>
 #include <vector>
 
+#include "core/base/date_format.h"
 #include "core/base/text.h"
 #include "core/base/unique_fd.h"
-#include "core/logs/date_format.h"
 
 namespace tend::logs {
 namespace {

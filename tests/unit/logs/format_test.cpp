@@ -5,7 +5,7 @@
 #include <random>
 #include <string>
 
-#include "core/logs/date_format.h"
+#include "core/base/date_format.h"
 #include "core/logs/line_format.h"
 
 namespace tend::logs {

@@ -7,9 +7,9 @@
 
 #include "core/base/units.h"
 
-namespace tend::logs {
+namespace tend {
 
 std::string format_date(Millis wall, std::string_view format);
 std::string iso_utc(Millis wall);  // 2024-01-02T03:04:05.678Z
 
-}  // namespace tend::logs
+}  // namespace tend

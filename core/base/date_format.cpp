@@ -1,4 +1,4 @@
-#include "core/logs/date_format.h"
+#include "core/base/date_format.h"
 
 #include <array>
 #include <cstdint>
@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <ctime>
 
-namespace tend::logs {
+namespace tend {
 namespace {
 
 constexpr std::array<std::string_view, 12> kMonths{"January",   "February", "March",    "April",
@@ -111,4 +111,4 @@ std::string iso_utc(Millis wall) {
   return text;
 }
 
-}  // namespace tend::logs
+}  // namespace tend
