@@ -18,7 +18,7 @@ constexpr std::string_view kDefaultFiles[] = {
     "ecosystem.config.cjs", "ecosystem.config.mjs", "ecosystem.json5", "package.json"};
 
 constexpr std::string_view kDeployHelp =
-    "usage: tend deploy [file] <environment> [command]\n\n"
+    " deploy [file] <environment> [command]\n\n"
     "  setup               make the folders on each host and clone the repository\n"
     "  update              deploy the latest release (also without a command)\n"
     "  revert [n]          go back to the n-th deployment before (1)\n"
@@ -109,6 +109,7 @@ bool deploy_to(Session& s, const DeployTarget& target, const DeployTask& task) {
 }
 
 int deploy(Session& s) {
+  const std::string program = s.pm2 ? "pm2" : "tend";
   std::vector<std::string> words = s.args.words;
   std::string file;
   if (!words.empty() && config::is_config_file(words[0], s.pm2)) {
@@ -116,7 +117,7 @@ int deploy(Session& s) {
     words.erase(words.begin());
   }
   if (words.empty() || words[0] == "help") {
-    s.print(kDeployHelp);
+    s.print("usage: " + program + std::string(kDeployHelp));
     return kDone;
   }
   if (file.empty()) file = default_file();
@@ -131,7 +132,6 @@ int deploy(Session& s) {
   const Value& section = document->at("deploy").at(words[0]);
   if (section.is_null())
     return refuse(s, printable(words[0]) + " environment is not defined in " + printable(file) + " file");
-  const std::string program = s.pm2 ? "pm2" : "tend";
   const auto targets = deploy_targets(
       section, words[0], program + " startOrRestart " + shell_word(file) + " --env " + shell_word(words[0]));
   const auto task = task_of({words.begin() + 1, words.end()});

@@ -31,20 +31,18 @@ def rows(section):
     return found
 
 
-def command(*names):
-    def add(function):
-        for name in names:
-            COMMANDS[name] = lambda test, name=name: function(test, name)
-        return function
-    return add
+def cases(table):
+    """A decorator: the function is the case of each of these rows, and gets the row's name."""
+    def rows_named(*names):
+        def add(function):
+            for name in names:
+                table[name] = lambda test, name=name: function(test, name)
+            return function
+        return add
+    return rows_named
 
 
-def flag(*names):
-    def add(function):
-        for name in names:
-            FLAGS[name] = lambda test, name=name: function(test, name)
-        return function
-    return add
+command, flag = cases(COMMANDS), cases(FLAGS)
 
 
 class Pm2(TendTest):
@@ -591,7 +589,7 @@ def kept(names, key, value, *words):
     """A flag that is found in the record."""
     def case(t, name):
         for one in names.split(", "):
-            t.assertEqual(t.setting(key, *(words or (one,))) if not words else t.setting(key, one, *words), value, one)
+            t.assertEqual(t.setting(key, one, *words), value, one)
     flag(names)(case)
 
 
