@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -31,6 +32,13 @@ Result<RealPm2> RealPm2::connect(const std::string& home) {
   auto fd = ipc::unix_connect(home + "/rpc.sock", kConnect);
   if (!fd) return tl::unexpected<Error>(fd.error());
   return RealPm2(std::move(*fd));
+}
+
+UniqueFd RealPm2::pidfd() const {
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  if (::getsockopt(fd_.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0 || peer.pid <= 1) return {};
+  return UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, peer.pid, 0)));
 }
 
 Status RealPm2::await(short events, Millis end) {

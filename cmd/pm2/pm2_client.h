@@ -19,6 +19,8 @@ class RealPm2 {
   // The first value of its answer. Error: what PM2 said, or that it did not answer in time; ECONNRESET: it
   // hung up.
   Result<Value> call(std::string_view method, List arguments, Millis limit);
+  // Of its daemon's process; empty: it is gone, or the kernel does not tell.
+  UniqueFd pidfd() const;
 
  private:
   explicit RealPm2(UniqueFd fd) : fd_(std::move(fd)) {}

@@ -1,5 +1,6 @@
 // import pm2, export pm2.
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -24,6 +25,7 @@ namespace {
 
 constexpr Millis kStartTime{120'000};
 constexpr Millis kPm2Time{60'000};
+constexpr Millis kPm2End{10'000};
 constexpr std::size_t kMostDump = 256u << 20;
 constexpr std::size_t kMostValues = 80'000;  // of a message, which may hold 100,000 (ipc/msgpack.h)
 
@@ -165,15 +167,22 @@ void end_pm2(Move& move, pm2::RealPm2& real) {
     return;
   }
   ::signal(SIGQUIT, SIG_IGN);
+  const UniqueFd daemon = real.pidfd();
   const auto ended = real.call("killMe", List{Map{{"pid", static_cast<int64_t>(::getpid())}}}, kPm2Time);
   if (!ended && ended.error().code != ECONNRESET) {
     move.s.complain("PM2 is not ended: " + printable(ended.error().message));
     move.good = false;
     return;
   }
+  // Its answer comes before its end, and pm2.pid goes between the two.
+  pollfd end{daemon.get(), POLLIN, 0};
+  if (daemon && ::poll(&end, 1, static_cast<int>(kPm2End.n)) == 0) {
+    move.s.complain("PM2 is not ended: its process goes on");
+    move.good = false;
+    return;
+  }
   move.s.say("PM2's daemon ended\n");
   if (move.from != move.s.home.dir) return;
-  // It has removed pm2.pid in the home that is ours now.
   const auto who = move.s.ask(api::kPing, Map{}, Need::existing);
   if (who) (void)replace_file(move.from + "/pm2.pid", std::to_string(who->at("keeper").at("pid").integer()));
 }
