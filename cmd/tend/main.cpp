@@ -17,10 +17,12 @@
 namespace {
 
 int keeper_main(int argc, char** argv) {
-  if (argc < 4 || argc > 5 || !tend::is_digits(argv[3])) return 2;
+  if (argc < 4 || argc > 5) return 2;
   tend::keeper::Options options;
   options.home = {argv[1], std::string_view(argv[2]) == "pm2"};
-  options.ready_fd = std::atoi(argv[3]);
+  options.succeeds = argv[3] == tend::keeper::kSucceeds;
+  if (!options.succeeds && !tend::is_digits(argv[3])) return 2;
+  if (!options.succeeds) options.ready_fd = std::atoi(argv[3]);
   if (argc == 5) options.console = tend::console_from(argv[4]);
   char self[PATH_MAX] = "/proc/self/exe";
   // The path and not the link: after an upgrade a new supervisor is the new program.

@@ -48,6 +48,7 @@ struct Client::Impl {
   void wait_for(int code);
   bool read_some();
   void deliver(Received& received);
+  void reflect(Report& report);
   void on_end();
 
   UniqueFd socket;
@@ -56,6 +57,7 @@ struct Client::Impl {
   std::function<void()> lost;
   uint64_t serial = 0;
   bool ended = false;
+  Mirror mirror;
   Received received;
   std::deque<Queued> queue;  // what the keeper did not take yet; in order, so nothing overtakes it
   loop::Poll poll;           // before the socket goes
@@ -156,7 +158,26 @@ void Client::Impl::deliver(Received& from) {
   out.c = m.c;
   out.name = m.name;
   if (from.fd_count > 0) out.fd = std::move(from.fds[0]);
+  reflect(out);
   report(std::move(out));
+}
+
+void Client::Impl::reflect(Report& r) {
+  switch (r.kind) {
+    case Kind::spawned:
+    case Kind::spawn_pending:
+      return mirror.lives(r.id, r.spawn, static_cast<pid_t>(r.a), std::move(r.fd));
+    case Kind::spawn_failed:
+    case Kind::exited:
+      return mirror.gone(r.id, r.spawn);
+    case Kind::held:
+      // Without a copy it would be lost with this keeper, no sooner.
+      if (r.fd) [[maybe_unused]]
+        const Status kept = mirror.hold(r.name, r.fd.get());
+      return;
+    default:
+      return;
+  }
 }
 
 void Client::Impl::on_end() {
@@ -201,7 +222,9 @@ Status Client::spawn(const SpawnRequest& request) {
   }
   std::copy(request.child_fds.begin(), request.child_fds.end(),
             fds.begin() + static_cast<std::ptrdiff_t>(own));
-  return impl_->send(m, std::span<const int>(fds).first(own + request.child_fds.size()));
+  Status sent = impl_->send(m, std::span<const int>(fds).first(own + request.child_fds.size()));
+  if (sent) impl_->mirror.asked(request.id, request.spawn);
+  return sent;
 }
 
 void Client::ack(uint32_t id, uint32_t spawn) {
@@ -225,6 +248,7 @@ Status Client::hold(std::string_view name, int fd) {
   if (name.empty() || name.size() >= kNameSize || name.find('\0') != std::string_view::npos) {
     return fail("hold " + std::string(name) + ": a name has 1 to 63 bytes", EINVAL);
   }
+  if (Status kept = impl_->mirror.hold(name, fd); !kept) return kept;
   Message m;
   m.kind = Kind::hold;
   std::memcpy(m.name, name.data(), name.size());
@@ -233,6 +257,7 @@ Status Client::hold(std::string_view name, int fd) {
 
 void Client::drop(std::string_view name) {
   if (name.size() >= kNameSize) return;  // nothing can be held under it
+  impl_->mirror.drop(name);
   Message m;
   m.kind = Kind::drop;
   std::memcpy(m.name, name.data(), name.size());
@@ -244,6 +269,8 @@ void Client::serving() {
   m.kind = Kind::serving;
   [[maybe_unused]] const Status sent = impl_->send(m);
 }
+
+Mirror& Client::mirror() { return impl_->mirror; }
 
 bool Client::idle() const { return impl_->queue.empty(); }
 

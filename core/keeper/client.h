@@ -9,6 +9,7 @@
 
 #include "core/base/result.h"
 #include "core/base/unique_fd.h"
+#include "core/keeper/mirror.h"
 #include "core/keeper/protocol.h"
 #include "core/loop/loop.h"
 
@@ -57,6 +58,7 @@ class Client {
   void drop(std::string_view name);
   void serving();
   void shutdown();
+  Mirror& mirror();
   bool idle() const;  // nothing is queued: the keeper has every request
 
  private:

@@ -19,9 +19,16 @@ Entry* EntryTable::find(uint32_t id, uint32_t spawn) {
   return nullptr;
 }
 
-Entry* EntryTable::find_pid(pid_t pid) {
+Entry* EntryTable::find_child(pid_t pid) {
   for (Entry& e : entries_) {
-    if (e.pid == pid && e.alive()) return &e;
+    if (e.pid == pid && e.alive() && !e.adopted) return &e;
+  }
+  return nullptr;
+}
+
+Entry* EntryTable::find_adopted(int pidfd) {
+  for (Entry& e : entries_) {
+    if (e.adopted && e.alive() && e.pidfd.get() == pidfd) return &e;
   }
   return nullptr;
 }

@@ -21,7 +21,9 @@ struct Entry {
   pid_t pid = 0;
   State state = State::pending;
   uint8_t owed = 0;
-  UniqueFd error_pipe;  // while pending
+  bool adopted = false;  // another's child: its pidfd tells the end, and nobody its status
+  UniqueFd error_pipe;   // while pending
+  UniqueFd pidfd;        // while alive; none: the kernel gave none
   int64_t result = 0;   // exited: wait status; failed: errno
   int64_t detail = 0;   // exited: monotonic ms; failed: Step
 
@@ -35,10 +37,12 @@ class EntryTable {
   // Pointers are good until the next add() or erase().
   Entry* add(uint32_t id, uint32_t spawn);  // null: full
   Entry* find(uint32_t id, uint32_t spawn);
-  Entry* find_pid(pid_t pid);  // of those alive
+  Entry* find_child(pid_t pid);  // of those alive and not adopted
+  Entry* find_adopted(int pidfd);
   Entry* find_pipe(int pipe_fd);
   void erase(Entry* entry);
   std::vector<Entry>& all() { return entries_; }
+  void clear() { entries_.clear(); }
 
   void owe(Entry& entry, Entry::Owed what);
   void owe_state(Entry& entry);  // one report that says all: for a hello, or a spawn that is repeated

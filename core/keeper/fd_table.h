@@ -22,6 +22,7 @@ class FdTable {
   // Indices 0 … size() - 1 with holes; they move only in drop().
   size_t slots() const { return held_.size(); }
   const Held& slot(size_t i) const { return held_[i]; }
+  void clear() { *this = {}; }
 
  private:
   size_t find(std::string_view name) const;  // slots(): not there

@@ -85,6 +85,15 @@ Status HomeLock::listen() {
   return {};
 }
 
+void HomeLock::inherit(UniqueFd listener) {
+  struct stat st {};
+  // Under the lock nobody else puts a socket there.
+  if (!listener || fstatat(home_.get(), kSocket, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISSOCK(st.st_mode)) return;
+  device_ = st.st_dev;
+  inode_ = st.st_ino;
+  listener_ = std::move(listener);
+}
+
 void HomeLock::remove_socket() {
   if (is_bound()) unlinkat(home_.get(), kSocket, 0);
 }

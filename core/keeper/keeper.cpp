@@ -42,7 +42,13 @@ Status Keeper::open() {
 
 int Keeper::run() {
   started_ = now();
-  start_supervisor();
+  inheriting_ = static_cast<bool>(settings_.predecessor);
+  if (inheriting_) {
+    life_ = Life{std::move(settings_.predecessor), 0};
+    watch(EPOLL_CTL_ADD, life_.socket.get(), EPOLLIN, kLinkTag);
+  } else {
+    start_supervisor();
+  }
   std::array<epoll_event, 64> events{};
   while (!done_) {
     const int n = epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), timeout_ms());
@@ -60,6 +66,9 @@ int Keeper::run() {
           break;
         case kPipeTag:
           on_pipe(fd);
+          break;
+        case kAdoptedTag:
+          on_adopted(fd);
           break;
       }
     }
@@ -112,7 +121,7 @@ void Keeper::reap() {
       supervisor_gone();
       continue;
     }
-    Entry* entry = entries_.find_pid(pid);
+    Entry* entry = entries_.find_child(pid);
     if (entry == nullptr) continue;  // an adopted orphan, or a child whose spawn failed
     if (entry->state == Entry::State::pending) {
       settle(*entry);
@@ -123,12 +132,17 @@ void Keeper::reap() {
         entries_.owe(*entry, Entry::kSpawned);
       }
     }
-    entry->state = Entry::State::exited;
-    entry->result = status;
-    entry->detail = now().n;
-    entries_.owe(*entry, Entry::kFinal);
+    ended(*entry, status);
   }
-  if (pid < 0 && errno == ECHILD && phase_ >= Phase::terminating) done_ = true;
+  if (pid < 0 && errno == ECHILD && phase_ >= Phase::terminating && !any_adopted()) done_ = true;
+}
+
+void Keeper::ended(Entry& entry, int64_t status) {
+  entry.state = Entry::State::exited;
+  entry.pidfd.reset();
+  entry.result = status;
+  entry.detail = now().n;
+  entries_.owe(entry, Entry::kFinal);
 }
 
 void Keeper::on_pipe(int fd) {
@@ -143,6 +157,7 @@ bool Keeper::settle(Entry& entry) {
   close_pipe(entry);
   if (n == static_cast<ssize_t>(sizeof error)) {
     entry.state = Entry::State::failed;
+    entry.pidfd.reset();
     entry.result = error.code;
     entry.detail = error.step;
     entries_.owe(entry, Entry::kFinal);
@@ -213,6 +228,7 @@ void Keeper::supervisor_gone() {
     drop_link();
   }
   life_.pid = 0;
+  if (inheriting_) inheritance_lost();
   if (shutdown_) {
     done_ = true;
     return;

@@ -34,6 +34,8 @@ struct Settings {
   uint64_t epoch = 0;
   ChildDefaults defaults;
   std::function<Result<Life>()> start_supervisor;
+  // The link to the supervisor of a keeper that was lost, which tells what that one had. None: begin with nothing.
+  UniqueFd predecessor;
   // After a signal: until a supervisor that is there must have stirred; from SIGTERM to SIGKILL if it did
   // not.
   Millis no_reaction{10000};
@@ -49,7 +51,7 @@ class Keeper {
   int run();
 
  private:
-  enum Tag : uint32_t { kSignalsTag, kLinkTag, kPipeTag };  // of what epoll reports
+  enum Tag : uint32_t { kSignalsTag, kLinkTag, kPipeTag, kAdoptedTag };  // of what epoll reports
   enum class Phase : uint8_t { none, asked, terminating, killing };
 
   // keeper.cpp: the loop, the children, the supervisor's lives
@@ -62,6 +64,7 @@ class Keeper {
   bool settle(Entry& entry);
   void close_pipe(Entry& entry);
   void reap();
+  void ended(Entry& entry, int64_t status);
   void start_supervisor();
   void supervisor_gone();
   void drop_link();
@@ -76,6 +79,13 @@ class Keeper {
   int on_ack(const Message& message);
   int on_signal(const Message& message);
   int on_hold(Received& request);
+
+  // adoption.cpp: taking the place of a keeper that was lost
+  int on_adopt(Received& request);
+  void on_handed_over();
+  void on_adopted(int pidfd);
+  void inheritance_lost();
+  bool any_adopted();
 
   // reports.cpp
   void flush();
@@ -106,6 +116,7 @@ class Keeper {
   int quick_lives_ = 0;       // in a row, whether they served or not
   bool first_ = true;         // no supervisor was given the whole table yet
   bool shutdown_ = false;
+  bool inheriting_ = false;  // the present link is a predecessor's, and it has not told all
 
   // The link to it
   bool greeted_ = false;            // hello came

@@ -1,6 +1,7 @@
 #include "core/keeper/main.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -12,8 +13,11 @@
 #include <climits>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
+#include "core/base/clock.h"
+#include "core/keeper/heritage.h"
 #include "core/keeper/home_lock.h"
 #include "core/keeper/keeper.h"
 #include "core/keeper/supervisor_start.h"
@@ -23,6 +27,8 @@ namespace {
 
 constexpr rlim_t kPrivilegedFiles = 1048576;
 constexpr char kOomScore[] = "-900";
+constexpr int kLinkFd = 3, kListenerFd = 4;  // of one that succeeds another
+constexpr Millis kLockTime{2000};
 
 int report(const std::string& line) {
   std::fprintf(stderr, "tend: keeper: %s\n", line.c_str());
@@ -83,34 +89,67 @@ uint64_t random_epoch() {
   return epoch;
 }
 
+// A child of the lost keeper that has not executed its program yet holds the lock for a moment.
+Result<std::optional<HomeLock>> take_lock(const std::string& dir, bool succeeds) {
+  const SystemClock clock;
+  const Millis end = clock.now() + (succeeds ? kLockTime : Millis{0});
+  for (;;) {
+    auto lock = HomeLock::take(dir);
+    if (!lock || *lock || clock.now() >= end) return lock;
+    ::poll(nullptr, 0, 2);
+  }
+}
+
+// What only the first keeper could see: the caller's limits, before they were changed.
+Heritage heritage_of(bool succeeds) {
+  Heritage own;
+  const mode_t before = umask(077);
+  if (succeeds) {
+    const char* text = std::getenv(kHeritageVariable);
+    if (const auto left = read_heritage(text != nullptr ? text : "")) return *left;
+  }
+  own.founder = getpid();
+  own.defaults.umask = before;
+  own.defaults.nofile = raise_nofile();
+  protect_from_oom(own.defaults.oom_score_adj);
+  return own;
+}
+
+uint64_t given_epoch() {
+  const char* text = std::getenv("TEND_EPOCH");
+  return text != nullptr ? std::strtoull(text, nullptr, 16) : 0;
+}
+
 }  // namespace
 
 int run(const Options& options) {
   fill_standard_fds();
   // Nothing that a caller forgot to close may live as long as the apps do.
   UniqueFd ready(options.ready_fd);
-  close_from(STDERR_FILENO + 1, ready.get());
+  UniqueFd link(options.succeeds ? kLinkFd : -1), listener(options.succeeds ? kListenerFd : -1);
+  close_from(options.succeeds ? kListenerFd + 1 : STDERR_FILENO + 1, ready.get());
   signal(SIGPIPE, SIG_IGN);
   signal(SIGHUP, SIG_IGN);
 
   Settings settings;
-  settings.defaults.umask = umask(077);
-  auto lock = HomeLock::take(options.home.dir);
+  const Heritage heritage = heritage_of(options.succeeds);
+  settings.defaults = heritage.defaults;
+  auto lock = take_lock(options.home.dir, options.succeeds);
   if (!lock) return report(lock.error().message);
   if (!*lock) {
     tell(ready, kAnotherKeeper);
     return 0;
   }
   HomeLock& home = **lock;
+  home.inherit(std::move(listener));
   if (Status bound = home.listen(); !bound) return report(bound.error().message);
 
   const std::string program = options.self != nullptr ? options.self : own_program();
-  settings.epoch = random_epoch();
+  settings.epoch = options.succeeds ? given_epoch() : random_epoch();
+  settings.predecessor = std::move(link);
   if (program.empty() || settings.epoch == 0) return report("no /proc, or no random numbers");
-  settings.defaults.nofile = raise_nofile();
-  protect_from_oom(settings.defaults.oom_score_adj);
   if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) return report("PR_SET_CHILD_SUBREAPER refused");
-  const SupervisorStart start(program, options.home.dir, options.home.pm2, settings.epoch, options.console);
+  const SupervisorStart start(program, options.home, settings.epoch, heritage_text(heritage), options.console);
   settings.start_supervisor = [&start, &home] {
     // A socket that cannot be bound again is tried at the next start; the supervisor serves the apps
     // meanwhile.

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string_view>
+
 #include "core/base/console.h"
 #include "core/model/home.h"
 
@@ -9,9 +11,15 @@ namespace tend::keeper {
 inline constexpr char kKeeperReady = '1';    // the socket listens
 inline constexpr char kAnotherKeeper = '2';  // it has the lock and listens now or soon
 
+// In the place of ready_fd on the command line: Options::succeeds.
+inline constexpr std::string_view kSucceeds = "succeeds";
+
 struct Options {
   Home home;
   int ready_fd = -1;           // written once, then closed
+  // Started by the supervisor of a keeper that was lost: descriptor 3 is the link to it, 4 the listener; the
+  // environment has TEND_EPOCH and TEND_HERITAGE.
+  bool succeeds = false;
   Console console = Console::none;  // else descriptors 1 and 2 stay: the apps' output goes there
   const char* self = nullptr;  // the program to execute as supervisor: /proc/self/exe's target
 };

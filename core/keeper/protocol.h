@@ -27,11 +27,13 @@ enum class Kind : uint16_t {
   drop,      // name
   shutdown,  // every app is gone: end (supervisor exits by itself afterwards)
   serving,       // the take-over is complete: this life is no failure, however short it will be
+  adopt,         // id, spawn, a = pid, fds[0] = its pidfd: a lost keeper's child; before handed_over only
+  handed_over,   // the lost keeper's table was told whole: start a supervisor. The link closes for an answer
   // keeper -> supervisor
-  spawned = 100,  // id, spawn, a = pid: exec succeeded
-  spawn_pending,  // id, spawn, a = pid: forked, not yet executed (at adoption, or exec is slow)
+  spawned = 100,  // id, spawn, a = pid: exec succeeded; fds[0]: its pidfd, where there is one
+  spawn_pending,  // id, spawn, a = pid: forked, not yet executed (at adoption, or exec is slow); fds[0] likewise
   spawn_failed,   // id, spawn, a = errno, b = Step: no process exists
-  exited,         // id, spawn, a = pid, b = wait status, c = monotonic ms of the exit
+  exited,         // id, spawn, a = pid, b = wait status (kStatusUnknown: nobody can know), c = monotonic ms of it
   held,           // name, fds[0]
   synced,  // a = keeper pid, b = 1 for the first supervisor of this keeper, c = keeper's start, monotonic ms
   terminate,  // the keeper got SIGTERM, SIGINT or SIGQUIT: stop everything, then shutdown; a = signal. SIGUSR2: only
@@ -39,6 +41,9 @@ enum class Kind : uint16_t {
   refused,  // a request was malformed; a = errno, b = its serial (0: unreadable), c = its kind; id, spawn as
             // given
 };
+
+// Of an adopted process, whose status went to another parent.
+inline constexpr int64_t kStatusUnknown = -1;
 
 // Where in the child a spawn failed.
 enum class Step : uint8_t { none, fork, session, cgroup, limits, directory, descriptors, identity, exec };

@@ -63,7 +63,9 @@ bool Keeper::flush_entries() {
   size_t from = 0;
   while (Entry* entry = entries_.next_owed(from)) {
     const auto lowest = static_cast<uint8_t>(entry->owed & -entry->owed);  // spawned before exited
-    if (!send(report_of(*entry, lowest))) return false;
+    const int pidfd = entry->pidfd.get();
+    const bool given = pidfd >= 0 && lowest != Entry::kFinal;
+    if (!send(report_of(*entry, lowest), std::span<const int>(&pidfd, given ? 1 : 0))) return false;
     entry->owed = static_cast<uint8_t>(entry->owed & ~lowest);
   }
   return true;
@@ -77,7 +79,6 @@ bool Keeper::flush_table() {
     if (held.name.empty()) continue;
     Message m;
     m.kind = Kind::held;
-    m.fd_count = 1;
     std::memcpy(m.name, held.name.data(), held.name.size());  // came from such a field
     const int fd = held.fd.get();
     if (!send(m, {&fd, 1})) return false;
@@ -96,6 +97,7 @@ bool Keeper::flush_table() {
 bool Keeper::send(Message message, std::span<const int> fds) {
   message.epoch = settings_.epoch;
   message.serial = serial_ + 1;
+  message.fd_count = static_cast<uint32_t>(fds.size());
   const int code = send_message(life_.socket.get(), message, fds);
   switch (code) {
     case 0:

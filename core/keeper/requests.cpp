@@ -1,5 +1,7 @@
 // What a supervisor may ask. Everything is checked before it is used; a request is applied whole or refused.
 #include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <array>
 #include <cerrno>
@@ -13,7 +15,7 @@ namespace {
 
 size_t allowed_fds(Kind kind) {
   if (kind == Kind::spawn) return kMaxFdsPerMessage;
-  return kind == Kind::hold ? 1 : 0;
+  return kind == Kind::hold || kind == Kind::adopt ? 1 : 0;
 }
 
 }  // namespace
@@ -82,6 +84,11 @@ int Keeper::apply(Received& request) {
     case Kind::shutdown:
       shutdown_ = true;
       return 0;
+    case Kind::adopt:
+      return on_adopt(request);
+    case Kind::handed_over:
+      on_handed_over();
+      return 0;
     default:
       return ENOSYS;
   }
@@ -126,6 +133,7 @@ int Keeper::on_spawn(Received& request) {
     return 0;
   }
   entry->pid = spawning->pid;
+  entry->pidfd = std::move(spawning->pidfd);
   entry->error_pipe = std::move(spawning->error_pipe);
   watch(EPOLL_CTL_ADD, entry->error_pipe.get(), EPOLLIN, kPipeTag);
   return 0;
@@ -143,7 +151,11 @@ int Keeper::on_signal(const Message& message) {
   if (message.a < 1 || message.a >= NSIG) return EINVAL;
   const Entry* entry = entries_.find(message.id, message.spawn);
   if (entry == nullptr || !entry->alive()) return 0;
-  return kill(entry->pid, static_cast<int>(message.a)) == 0 ? 0 : errno;
+  const auto number = static_cast<int>(message.a);
+  // An adopted one may have been reaped by its parent, and its number be another's.
+  const long sent = entry->adopted ? syscall(SYS_pidfd_send_signal, entry->pidfd.get(), number, nullptr, 0)
+                                   : kill(entry->pid, number);
+  return sent == 0 || errno == ESRCH ? 0 : errno;
 }
 
 int Keeper::on_hold(Received& request) {

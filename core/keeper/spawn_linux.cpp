@@ -12,13 +12,15 @@
 namespace tend::keeper {
 namespace {
 
-// As fork(), but born in the cgroup if one is given. Without CLONE_VM and CLONE_VFORK: an exec that hangs on
+// As fork(), but with a pidfd, and born in the cgroup if one is given. Without CLONE_VM and CLONE_VFORK: an exec that hangs on
 // a dead mount must not stop the keeper.
-pid_t clone_into(int cgroup) {
+pid_t clone_into(int cgroup, int& pidfd) {
   clone_args args{};
   args.exit_signal = SIGCHLD;
+  args.flags = CLONE_PIDFD;
+  args.pidfd = reinterpret_cast<uint64_t>(&pidfd);
   if (cgroup >= 0) {
-    args.flags = CLONE_INTO_CGROUP;
+    args.flags |= CLONE_INTO_CGROUP;
     args.cgroup = static_cast<uint64_t>(cgroup);
   }
   return static_cast<pid_t>(syscall(SYS_clone3, &args, sizeof args));
@@ -49,17 +51,20 @@ tl::expected<Spawning, SpawnError> spawn_process(const SpawnFds& fds, const Chil
   UniqueFd ours(ends[0]), theirs(ends[1]);
 
   pid_t pid = -1;
+  int pidfd = -1;
   bool born_inside = false;
   if (fds.cgroup >= 0) {
-    pid = clone_into(fds.cgroup);
+    pid = clone_into(fds.cgroup, pidfd);
     born_inside = pid >= 0;
   }
-  if (pid < 0) pid = clone_into(-1);
-  if (pid < 0 && (errno == ENOSYS || errno == EPERM))
-    pid = fork();  // an old container's seccomp knows no clone3
+  if (pid < 0) pid = clone_into(-1, pidfd);
+  if (pid < 0 && (errno == ENOSYS || errno == EPERM)) {  // an old container's seccomp knows no clone3
+    pid = fork();
+    if (pid > 0) pidfd = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
+  }
   if (pid < 0) return failed(errno);
   if (pid == 0) become(fds, defaults, theirs.get(), fds.cgroup >= 0 && !born_inside);
-  return Spawning{pid, std::move(ours)};
+  return Spawning{pid, UniqueFd(pidfd), std::move(ours)};
 }
 
 }  // namespace tend::keeper

@@ -34,6 +34,7 @@ struct SpawnError {
 
 struct Spawning {
   pid_t pid = 0;
+  UniqueFd pidfd;       // none: the kernel gave none
   UniqueFd error_pipe;  // non-blocking; a SpawnError, or the end when exec happened or the child is gone
 };
 

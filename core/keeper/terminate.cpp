@@ -1,6 +1,7 @@
 // SIGTERM, SIGINT, SIGQUIT: the supervisor is asked to stop everything. Only if there is none, or it does not
 // stir, the keeper does it, without knowledge of trees and time limits.
 #include <fcntl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
@@ -64,6 +65,7 @@ void Keeper::on_terminate_deadline() {
 void Keeper::signal_all(int number) {
   for (const Entry& entry : entries_.all()) {
     if (!entry.alive()) continue;
+    if (entry.adopted && syscall(SYS_pidfd_send_signal, entry.pidfd.get(), number, nullptr, 0) != 0) continue;
     if (kill(-entry.pid, number) != 0) kill(entry.pid, number);  // no session yet: it was just forked
   }
 }

@@ -1,6 +1,7 @@
 // The composition root of the supervisor: builds the parts, hands out references, runs the loop.
 #include "core/supervisor/main.h"
 
+#include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -9,10 +10,13 @@
 #include <cstdlib>
 
 #include "core/journal/dump.h"
+#include "core/keeper/heritage.h"
 #include "core/loop/work.h"
 #include "core/supervisor/log_spdlog.h"
 #include "core/supervisor/observers.h"
 #include "core/supervisor/rpc.h"
+#include "core/supervisor/succession.h"
+#include "core/tree/marks.h"
 
 namespace tend::supervisor {
 namespace {
@@ -35,15 +39,15 @@ class KeeperKeepsakes final : public logs::Keepsakes {
 // Everything that needs the keeper's answer to hello before it can exist.
 struct Running {
   Running(loop::Loop& loop, const Clock& clock, Log& log, const Home& home, keeper::Client& keeper,
-          int keeper_pid, journal::SlotTable slots, Console console)
+          tree::Lineage lineage, journal::SlotTable slots, Console console)
       : keepsakes(keeper),
-        tree(loop, log, home.dir, keeper_pid),
+        tree(loop, log, home.dir, tree::home_mark(home.dir, home.pm2), lineage),
         logs(loop, clock, log, keepsakes),
         rotation(loop, clock, log, home, logs),
         journal(loop, log, home.journal(), journal::current_boot_id()),
         supervisor({loop, clock, log, home, keeper, tree, logs, rotation, console}, journal, std::move(slots)),
         autosave(loop, log, home, supervisor),
-        daemon{supervisor, keeper_pid, {}, &autosave},
+        daemon{supervisor, lineage.keeper, {}, &autosave},
         log_observer(log_events(supervisor.bus(), log)),
         pid_files(loop, supervisor.bus()) {}
 
@@ -68,7 +72,8 @@ class Main {
         log_(make_file_log(home.daemon_log(), home.pm2)),
         keeper_(
             loop_, UniqueFd(kKeeperFd), epoch(), [this](keeper::Report r) { report(std::move(r)); },
-            [this] { keeper_lost(); }) {}
+            [this] { keeper_lost(); }),
+        listener_(fcntl(kListenerFd, F_DUPFD_CLOEXEC, 0)) {}
 
   int run() {
     keeper_.hello();
@@ -108,7 +113,8 @@ class Main {
     if (!wanted->warning.empty()) log_->warn(wanted->warning);
     if (!wanted->same_boot) *wanted = {};  // another boot: nothing but by resurrect (settled 4)
     journal::SlotTable slots = take_slots();
-    running_ = std::make_unique<Running>(loop_, clock_, *log_, home_, keeper_, keeper_pid, std::move(slots), console_);
+    running_ = std::make_unique<Running>(loop_, clock_, *log_, home_, keeper_, lineage_of(keeper_pid),
+                                         std::move(slots), console_);
     Supervisor::Left left;
     for (keeper::Report& report : left_) {
       if (report.kind == keeper::Kind::held &&
@@ -200,8 +206,30 @@ class Main {
     loop_.stop();
   }
 
+  static tree::Lineage lineage_of(int keeper_pid) {
+    const char* text = std::getenv(keeper::kHeritageVariable);
+    const auto heritage = keeper::read_heritage(text != nullptr ? text : "");
+    return {keeper_pid, heritage ? heritage->founder : keeper_pid};
+  }
+
   void keeper_lost() {
     log_->error("the keeper is lost");
+    if (!running_ || ending_) return give_up();
+    // What it had reported is judged first, and what is wanted is on disk: then nothing here is news any more.
+    loop_.defer([this] { running_->supervisor.flush([this](bool) { succeed(); }); });
+  }
+
+  void succeed() {
+    running_->server.reset();  // who asks from now on waits in the backlog for the next supervisor
+    if (auto done = install_successor(home_, console_, listener_.get(), keeper_.mirror(), *log_); !done) {
+      log_->error("no keeper takes over: " + done.error().message);
+      return give_up();
+    }
+    log_->warn("another keeper took over; no app was touched");
+    ::_exit(0);  // as if killed: nothing that this process would tidy up is its own any more
+  }
+
+  void give_up() {
     status_ = 1;
     loop_.stop();
   }
@@ -212,6 +240,7 @@ class Main {
   std::unique_ptr<Log> log_;
   loop::Loop loop_;
   keeper::Client keeper_;
+  UniqueFd listener_;  // a copy of the server's, for a keeper that takes a lost one's place
   // A request is unpacked into many small blocks; once they are free again their pages go back, so that an
   // idle daemon holds what it needs and no more.
   loop::Timer tidy_{loop_, [] { malloc_trim(0); }};

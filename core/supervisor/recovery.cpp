@@ -1,17 +1,17 @@
 // What a predecessor left is taken over: the keeper's table says what lives, the journal what is wanted, the
 // slots where each instance stood (settled 1, 3, 4). Nothing is started anew that lives, no readiness flips,
 // no timer starts over.
-#include <dirent.h>
-#include <fcntl.h>
 #include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <set>
 #include <unordered_map>
 
-#include "core/base/text.h"
 #include "core/supervisor/spawn_plan.h"
 #include "core/supervisor/supervisor.h"
+#include "core/tree/marks.h"
 
 namespace tend::supervisor {
 namespace {
@@ -38,33 +38,10 @@ bool read_keep_name(const std::string& name, Kept& out) {
 
 // Both daemons died: what they left alive is ended before its successor starts, so nothing runs twice
 // (settled 8).
-void end_leftovers(const std::string& home, bool pm2, Log& log) {
-  const std::string mark = std::string(pm2 ? "PM2_HOME=" : "TEND_HOME=") + home;
-  DIR* raw = opendir("/proc");
-  if (raw == nullptr) return;
-  const std::unique_ptr<DIR, int (*)(DIR*)> proc(raw, &closedir);
-  while (const dirent* entry = readdir(proc.get())) {
-    if (!is_digits(entry->d_name)) continue;
-    const int pid = std::atoi(entry->d_name);
-    const UniqueFd fd(
-        open((std::string("/proc/") + entry->d_name + "/environ").c_str(), O_RDONLY | O_CLOEXEC));
-    std::string text;
-    char piece[8192];
-    for (ssize_t n = 0; fd && text.size() < (1u << 20) && (n = read(fd.get(), piece, sizeof piece)) > 0;) {
-      text.append(piece, static_cast<std::size_t>(n));
-    }
-    const auto has = [&](const std::string& what, char end) {
-      for (auto at = text.find(what); at != std::string::npos; at = text.find(what, at + 1)) {
-        const auto after = at + what.size();
-        if ((at == 0 || text[at - 1] == '\0') && (end == '=' || after == text.size() || text[after] == end))
-          return true;
-      }
-      return false;
-    };
-    if (pid != getpid() && pid != getppid() && has("TEND_ID=", '=') && has(mark, '\0')) {
-      log.warn("ending process " + std::to_string(pid) + ": its keeper is lost");
-      kill(pid, SIGKILL);
-    }
+void end_leftovers(const Home& home, Log& log) {
+  for (const tree::Marked& left : tree::marked_processes(tree::home_mark(home.dir, home.pm2))) {
+    log.warn("ending process " + std::to_string(left.pid) + ": its keeper is lost");
+    ::syscall(SYS_pidfd_send_signal, left.pidfd.get(), SIGKILL, nullptr, 0);
   }
 }
 
@@ -119,7 +96,7 @@ void Supervisor::recover(Left left) {
     next_id_ = std::max(next_id_, r.id + 1);
     table_.emplace(r.id, std::move(*app));
   }
-  if (left.first) end_leftovers(m_.home.dir, m_.home.pm2, m_.log);
+  if (left.first) end_leftovers(m_.home, m_.log);
 
   std::set<uint32_t> placed;
   for (const journal::Slot& slot : slots_.all()) {

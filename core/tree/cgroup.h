@@ -1,4 +1,4 @@
-// The cgroups of one daemon: <base>/tend-<hash of home>-<keeper pid>/<id>.<spawn>. A group's path is a
+// The cgroups of one daemon: <base>/tend-<hash of home>-<first keeper's pid>/<id>.<spawn>. A group's path is a
 // function of what a successor supervisor knows too, so it finds the groups of living apps by their
 // existence.
 #pragma once
@@ -13,13 +13,14 @@
 #include "core/base/unique_fd.h"
 #include "core/loop/loop.h"
 #include "core/loop/poll.h"
+#include "core/tree/process_tree.h"
 
 namespace tend::tree {
 
 class Cgroups {
  public:
   // Removes what dead daemons of this home left. TEND_NO_CGROUP in the environment turns groups off.
-  Cgroups(loop::Loop& loop, const std::string& home, int keeper_pid);
+  Cgroups(loop::Loop& loop, const std::string& home, Lineage lineage);
   ~Cgroups();
   Cgroups(const Cgroups&) = delete;
   Cgroups& operator=(const Cgroups&) = delete;

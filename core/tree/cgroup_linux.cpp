@@ -73,12 +73,12 @@ bool populated(const std::string& group) {
 
 }  // namespace
 
-Cgroups::Cgroups(loop::Loop& loop, const std::string& home, int keeper_pid) : loop_(loop) {
-  const std::string base = std::getenv("TEND_NO_CGROUP") == nullptr ? base_of(keeper_pid) : std::string();
+Cgroups::Cgroups(loop::Loop& loop, const std::string& home, Lineage lineage) : loop_(loop) {
+  const std::string base = std::getenv("TEND_NO_CGROUP") == nullptr ? base_of(lineage.keeper) : std::string();
   if (base.empty() || ::access(base.c_str(), W_OK) != 0) return;
   char prefix[32];
   std::snprintf(prefix, sizeof prefix, "tend-%016" PRIx64 "-", fnv64(home));
-  const std::string own = prefix + std::to_string(keeper_pid);
+  const std::string own = prefix + std::to_string(lineage.founder);
   root_ = base + "/" + own;
   for (const std::string& name : names_in(base)) {
     if (name.rfind(prefix, 0) != 0 || name == own) continue;

@@ -27,8 +27,8 @@ struct ProcessTree::Impl {
     std::size_t left = 0;
   };
 
-  Impl(loop::Loop& l, Log& log, const std::string& home, int keeper_pid)
-      : loop(l), logger(log), groups(l, home, keeper_pid), walk(l, keeper_pid) {}
+  Impl(loop::Loop& l, Log& log, const std::string& home, std::string home_mark, Lineage lineage)
+      : loop(l), logger(log), groups(l, home, lineage), walk(l, lineage, std::move(home_mark)) {}
 
   loop::Loop& loop;
   Log& logger;
@@ -115,8 +115,8 @@ struct ProcessTree::Impl {
   }
 };
 
-ProcessTree::ProcessTree(loop::Loop& loop, Log& log, std::string home, int keeper_pid)
-    : impl_(std::make_unique<Impl>(loop, log, home, keeper_pid)) {}
+ProcessTree::ProcessTree(loop::Loop& loop, Log& log, const std::string& home, std::string home_mark, Lineage lineage)
+    : impl_(std::make_unique<Impl>(loop, log, home, std::move(home_mark), lineage)) {}
 ProcessTree::~ProcessTree() = default;
 
 UniqueFd ProcessTree::make_group(uint32_t id, uint32_t spawn) { return impl_->groups.make(id, spawn); }

@@ -23,10 +23,18 @@ struct Member {
   friend auto operator<=>(const Member&, const Member&) = default;
 };
 
+// The keeper is the subreaper whose children strays become. If it took the place of a lost one, that one's children
+// went to whoever adopts orphans here.
+struct Lineage {
+  int keeper = 0;
+  int founder = 0;  // the first keeper: the cgroups of this daemon bear its number
+  bool is_successor() const { return founder != keeper; }
+};
+
 class ProcessTree {
  public:
-  // `keeper_pid`: the subreaper whose children strays become. `home` makes the cgroup's name unique to this daemon.
-  ProcessTree(loop::Loop& loop, Log& log, std::string home, int keeper_pid);
+  // The home's folder makes the cgroup's name unique to this daemon; its mark (marks.h) is on all of its processes.
+  ProcessTree(loop::Loop& loop, Log& log, const std::string& home, std::string home_mark, Lineage lineage);
   ~ProcessTree();
   ProcessTree(const ProcessTree&) = delete;
   ProcessTree& operator=(const ProcessTree&) = delete;

@@ -8,6 +8,7 @@
 #include <unordered_set>
 #include <utility>
 
+#include "core/tree/marks.h"
 #include "core/tree/walk.h"
 
 namespace tend::tree {
@@ -38,15 +39,26 @@ std::string Walk::tag_of(const ProcStat& process) {
   char path[40];
   std::snprintf(path, sizeof path, "/proc/%d/environ", process.pid);
   const std::string text = read_small(path);
-  constexpr std::string_view kKey = "TEND_ID=";
-  std::size_t at = 0;
-  while (at < text.size()) {
-    const std::size_t end = std::min(text.find('\0', at), text.size());
-    const std::string_view entry(text.data() + at, end - at);
-    if (entry.substr(0, kKey.size()) == kKey) return std::string(entry.substr(kKey.size(), 64));
-    at = end + 1;
+  // Other daemons' apps may be orphans of the same foster parent.
+  if (process.ppid != lineage_.keeper && !has_entry(text, home_mark_)) return {};
+  return std::string(tag_in(text));
+}
+
+void Walk::tag_children(Snapshot& s, int parent,
+                        std::unordered_map<int, std::pair<uint64_t, std::string>>& tags) {
+  const auto [first, last] = s.children.equal_range(parent);
+  for (auto it = first; it != last; ++it) {
+    const ProcStat& p = s.processes.at(it->second);
+    std::string tag = tag_of(p);
+    if (tag.empty()) continue;
+    s.tagged.emplace(tag, p.pid);
+    s.tags.emplace(p.pid, tag);
+    tags.emplace(p.pid, std::make_pair(p.start, std::move(tag)));
   }
-  return {};
+}
+
+bool Walk::is_child(const ProcStat& process) const {
+  return process.ppid == lineage_.keeper || (foster_ > 0 && process.ppid == foster_);
 }
 
 const Walk::Snapshot& Walk::snapshot() {
@@ -62,21 +74,18 @@ const Walk::Snapshot& Walk::snapshot() {
   while (const dirent* entry = ::readdir(dir.get())) {
     if (entry->d_name[0] < '1' || entry->d_name[0] > '9') continue;
     const auto p = read_stat(std::atoi(entry->d_name));
-    if (!p || p->pid == keeper_pid_ || p->pid == ::getpid()) continue;
+    if (!p || p->pid == ::getpid()) continue;
+    if (p->pid == lineage_.keeper) {
+      if (lineage_.is_successor()) foster_ = p->ppid;  // its own parent has ended too
+      continue;
+    }
     s.processes.emplace(p->pid, *p);
     s.children.emplace(p->ppid, p->pid);
     s.sessions.emplace(p->session, p->pid);
   }
   decltype(known_tags_) tags;
-  const auto [first, last] = s.children.equal_range(keeper_pid_);
-  for (auto it = first; it != last; ++it) {
-    const ProcStat& p = s.processes.at(it->second);
-    std::string tag = tag_of(p);
-    if (tag.empty()) continue;
-    s.tagged.emplace(tag, p.pid);
-    s.tags.emplace(p.pid, tag);
-    tags.emplace(p.pid, std::make_pair(p.start, std::move(tag)));
-  }
+  tag_children(s, lineage_.keeper, tags);
+  if (foster_ > 0) tag_children(s, foster_, tags);
   known_tags_ = std::move(tags);
   return s;
 }
@@ -93,12 +102,14 @@ std::vector<ProcStat> Walk::find(const Member& m) {
     for (auto it = range.first; it != range.second; ++it) reach(it->second);
   };
   if (m.main_pid > 1) {
-    // Whoever bears the pid now is the main process only if it is the keeper's child with no other app's tag;
-    // otherwise the number was reused and its session is not ours either.
+    // Whoever bears the pid now is the main process only if it is the keeper's child with no other app's tag, or a
+    // lost keeper's with this one; otherwise the number was reused and its session is not ours either.
     const auto main = s.processes.find(m.main_pid);
     const auto main_tag = s.tags.find(m.main_pid);
-    const bool ours = main == s.processes.end() || (main->second.ppid == keeper_pid_ &&
-                                                    (main_tag == s.tags.end() || main_tag->second == tag));
+    const bool tagged = main_tag != s.tags.end();
+    const bool ours = main == s.processes.end() ||
+                      (is_child(main->second) &&
+                       (tagged ? main_tag->second == tag : main->second.ppid == lineage_.keeper));
     if (ours) {
       if (main != s.processes.end()) reach(m.main_pid);
       reach_all(s.sessions.equal_range(m.main_pid));

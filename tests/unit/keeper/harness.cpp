@@ -58,6 +58,7 @@ void limit_files(int files) {
   getrlimit(RLIMIT_NOFILE, &settings.defaults.nofile);
   settings.defaults.umask = 027;
   size_t next = 0;
+  if (setup.succeeds) settings.predecessor = std::move(ends[next++]);
   settings.start_supervisor = [&]() -> Result<Life> {
     if (next == ends.size()) return fail("no more lives");
     return Life{std::move(ends[next++]), 0};

@@ -20,6 +20,7 @@ struct Setup {
   bool old_kernel = false;  // clone3 and close_range answer ENOSYS
   int patience_ms = 10000;  // with a supervisor that does not stir, and with apps that do not heed SIGTERM
   int files = 0;            // RLIMIT_NOFILE, and no privilege to exceed it; 0: as the test
+  bool succeeds = false;    // the first end is a lost keeper's supervisor's
   int send_buffer = 0;      // of the keeper's ends; 0: as usual
 };
 

@@ -26,6 +26,9 @@ class Quiet final : public Log {
   void error(std::string_view) override {}
 };
 
+std::string mark() { return "TEND_HOME=/home/test-" + std::to_string(::getpid()); }
+Lineage me() { return {::getpid(), ::getpid()}; }
+
 // The test stands in for the keeper: a subreaper whose children lead their own sessions.
 struct Fixture {
   loop::Loop loop;
@@ -36,7 +39,7 @@ struct Fixture {
   explicit Fixture(bool groups) {
     ::prctl(PR_SET_CHILD_SUBREAPER, 1);
     if (!groups) ::setenv("TEND_NO_CGROUP", "1", 1);
-    tree = std::make_unique<ProcessTree>(loop, log, "/home/test-" + std::to_string(::getpid()), ::getpid());
+    tree = std::make_unique<ProcessTree>(loop, log, "/home/test-" + std::to_string(::getpid()), mark(), me());
     ::unsetenv("TEND_NO_CGROUP");
   }
   ~Fixture() {
@@ -109,7 +112,7 @@ bool has(const std::vector<int>& pids, int pid) {
 bool cgroups_here() {
   loop::Loop loop;
   Quiet log;
-  ProcessTree tree(loop, log, "/probe", ::getpid());
+  ProcessTree tree(loop, log, "/probe", mark(), me());
   const bool any = static_cast<bool>(tree.make_group(1, 1));
   tree.release(1, 1);
   return any;
@@ -214,7 +217,7 @@ TEST_CASE("a successor with the same home and keeper finds the groups of living 
   Fixture f(true);
   const Member m = f.start(14, "setsid sleep 100 & echo >&9; wait");
   Quiet log;
-  ProcessTree successor(f.loop, log, "/home/test-" + std::to_string(::getpid()), ::getpid());
+  ProcessTree successor(f.loop, log, "/home/test-" + std::to_string(::getpid()), mark(), me());
   CHECK(successor.members({m.id, m.spawn, 0}) == f.tree->members({m.id, m.spawn, 0}));
   CHECK(successor.members(m).size() == 2);
 }
