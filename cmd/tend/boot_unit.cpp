@@ -13,8 +13,8 @@
 #include <climits>
 #include <cstring>
 
+#include "cmd/tend/daemon_start.h"
 #include "cmd/tend/outcomes.h"
-#include "core/base/clock.h"
 #include "core/base/text.h"
 #include "core/base/unique_fd.h"
 #include "core/model/api.h"
@@ -23,8 +23,6 @@ namespace tend::cli {
 namespace {
 
 constexpr Millis kRestoreTime{240'000};
-constexpr Millis kSuccessionTime{20'000};
-constexpr int kLookAgainMs = 20;
 
 std::string real(const std::string& path) {
   char out[PATH_MAX];
@@ -57,24 +55,7 @@ UniqueFd signals() {
 
 // Everything is stopped as by `kill`, over a connection of its own: that of the start may be a dead
 // supervisor's.
-UniqueFd pidfd_of_keeper(const Value& who, pid_t& pid) {
-  pid = static_cast<pid_t>(who.at("keeper").at("pid").integer());
-  return UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
-}
-
-// A supervisor that outlived its keeper starts another one. Until it has noticed it still names the lost one.
-UniqueFd await_successor(const Session& s, pid_t& keeper_pid) {
-  const SystemClock clock;
-  const pid_t lost = keeper_pid;
-  for (const Millis end = clock.now() + kSuccessionTime; clock.now() < end; ::poll(nullptr, 0, kLookAgainMs)) {
-    Session fresh(s.args, s.caller, s.pm2);
-    const auto who = fresh.ask(api::kPing, Map{}, Need::existing);
-    if (!who) continue;
-    UniqueFd keeper = pidfd_of_keeper(*who, keeper_pid);
-    if (keeper && keeper_pid != lost) return keeper;
-  }
-  return {};
-}
+UniqueFd open_pidfd(pid_t pid) { return UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))); }
 
 int stop_everything(const Session& s, const UniqueFd& keeper) {
   tell_manager(s, "STOPPING=1");
@@ -113,8 +94,8 @@ int unit_run(Session& s) {
   if (!restored) s.complain(printable(restored.error().message));
   auto who = s.ask(api::kPing, Map{}, Need::started);
   if (!who) return s.fail(who.error());
-  pid_t keeper_pid = 0;
-  UniqueFd keeper = pidfd_of_keeper(*who, keeper_pid);
+  auto keeper_pid = static_cast<pid_t>(who->at("keeper").at("pid").integer());
+  UniqueFd keeper = open_pidfd(keeper_pid);
   if (!keeper) return s.fail(Error{"the daemon ended at once; see " + s.home.daemon_log(), 0});
   std::size_t good = 0, all = 0;
   if (restored) {
@@ -139,8 +120,9 @@ int unit_run(Session& s) {
     if (waits[1].revents != 0) {
       // One that ends in order removes its socket last.
       if (::access(s.home.socket().c_str(), F_OK) != 0) return kDone;
-      keeper = await_successor(s, keeper_pid);
-      if (keeper) continue;
+      keeper_pid = await_successor(s.home, keeper_pid);
+      if (keeper_pid != 0) keeper = open_pidfd(keeper_pid);
+      if (keeper_pid != 0 && keeper) continue;
       s.complain("the daemon is lost; see " + printable(s.home.daemon_log()));
       return kFailed;
     }

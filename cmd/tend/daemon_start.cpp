@@ -17,6 +17,7 @@
 #include "core/base/clock.h"
 #include "core/base/unique_fd.h"
 #include "core/keeper/main.h"
+#include "core/model/api.h"
 
 namespace tend::cli {
 namespace {
@@ -25,6 +26,8 @@ constexpr Millis kNoKeeper{5'000};     // no keeper stays
 constexpr Millis kKeeperBusy{30'000};  // one is there and does not listen yet: the machine is loaded
 constexpr Millis kSpawnAgain{1'000};   // doubles: the winner of the lock may have died before it listened
 constexpr int kReadyFd = 3;
+constexpr Millis kSuccessionTime{20'000};
+constexpr int kLookAgainMs = 20;
 
 Status make_folders(const std::string& dir) {
   for (std::size_t at = dir.find('/', 1);; at = dir.find('/', at + 1)) {
@@ -71,8 +74,9 @@ void default_signals() {
   if (::chdir("/") != 0) ::_exit(127);
   std::string title = "tend: keeper", dir = home.dir, name = home.pm2 ? "pm2" : "tend",
               fd = std::to_string(kReadyFd), word(console_word(console));
-  char* const argv[] = {title.data(), dir.data(), name.data(), fd.data(),
-                        console == Console::none ? nullptr : word.data(), nullptr};
+  char* const argv[] = {
+      title.data(), dir.data(), name.data(), fd.data(), console == Console::none ? nullptr : word.data(),
+      nullptr};
   ::execv("/proc/self/exe", argv);
   ::_exit(127);
 }
@@ -166,6 +170,21 @@ Result<ipc::RpcClient> start_daemon(const Home& home) {
       ::poll(nullptr, 0, pause);  // somebody else's keeper is about to listen: there is nothing to wait on
     }
   }
+}
+
+pid_t await_successor(const Home& home, pid_t lost) {
+  const SystemClock clock;
+  for (const Millis end = clock.now() + kSuccessionTime; clock.now() < end;
+       ::poll(nullptr, 0, kLookAgainMs)) {
+    auto client = ipc::RpcClient::connect(home.socket());
+    if (!client && client.error().code == ECONNREFUSED) return 0;  // both daemons are gone
+    const auto who =
+        client ? client->call(api::kPing, Map{}, end - clock.now()) : Result<Value>(fail("no daemon"));
+    if (!who) continue;
+    const auto keeper = static_cast<pid_t>(who->at("keeper").at("pid").integer());
+    if (keeper != lost) return keeper;  // until the supervisor has noticed it still names the lost one
+  }
+  return 0;
 }
 
 }  // namespace tend::cli

@@ -17,4 +17,7 @@ namespace tend::cli {
 Result<pid_t> start_owned_daemon(const Home& home, Console console);
 Result<ipc::RpcClient> start_daemon(const Home& home);
 
+// The keeper that the supervisor of a lost one has started; blocks for the moments that takes. 0: none came.
+pid_t await_successor(const Home& home, pid_t lost);
+
 }  // namespace tend::cli

@@ -151,8 +151,9 @@ void Foreground::reap() {
   pid_t pid = 0;
   while ((pid = ::waitpid(-1, nullptr, WNOHANG)) > 0) {
     if (pid != keeper_) continue;
-    keeper_ = 0;
-    if (status_) continue;
+    // A supervisor that lives starts another one, which becomes a child of this process.
+    keeper_ = status_ ? 0 : await_successor(s_.home, keeper_);
+    if (status_ || keeper_ != 0) continue;
     // Its apps have come to this process, and nobody else will end them.
     s_.complain("the daemon ended; its apps are killed");
     status_ = s_.exit_of(kFailed);

@@ -36,6 +36,7 @@ struct Settings {
   std::function<Result<Life>()> start_supervisor;
   // The link to the supervisor of a keeper that was lost, which tells what that one had. None: begin with nothing.
   UniqueFd predecessor;
+  bool owned = false;  // by a program in the foreground, with which it ends
   // After a signal: until a supervisor that is there must have stirred; from SIGTERM to SIGKILL if it did
   // not.
   Millis no_reaction{10000};

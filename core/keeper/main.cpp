@@ -147,6 +147,7 @@ int run(const Options& options) {
   const std::string program = options.self != nullptr ? options.self : own_program();
   settings.epoch = options.succeeds ? given_epoch() : random_epoch();
   settings.predecessor = std::move(link);
+  settings.owned = options.console != Console::none;
   if (program.empty() || settings.epoch == 0) return report("no /proc, or no random numbers");
   if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) return report("PR_SET_CHILD_SUBREAPER refused");
   const SupervisorStart start(program, options.home, settings.epoch, heritage_text(heritage), options.console);

@@ -234,12 +234,12 @@ class Tend:
                     # The answer to kill precedes the daemons' own end by moments.
                     wait_for(lambda: not processes_naming(str(self.dir)), 5)
                 except AssertionError:
-                    left = processes_naming(str(self.dir))
-                    wrong.append(f"left behind after kill: {left}")
-                    # The keeper would start a supervisor again, so it goes first.
-                    for pid, command in sorted(left, key=lambda one: "keeper" not in one[1]):
-                        with contextlib.suppress(OSError):
-                            os.kill(pid, signal.SIGKILL)
+                    wrong.append(f"left behind after kill: {processes_naming(str(self.dir))}")
+                    # Each of the two daemons would start the other one again.
+                    for _ in range(5):
+                        for pid, _ in processes_naming(str(self.dir)):
+                            with contextlib.suppress(OSError):
+                                os.kill(pid, signal.SIGKILL)
             for report in sorted(self.dir.glob("sanitizer*")):
                 wrong.append(f"{report.name}:\n{self.read(report)[:4000]}")
             if wrong:

@@ -101,13 +101,31 @@ class RuntimeTest(Foreground):
         self.nothing_left()
         self.assertIn("bye", self.tend.read("o"))
 
-    def test_the_death_of_its_keeper_takes_the_apps_along(self):
+    def test_the_death_of_both_daemons_takes_the_apps_along(self):
         self.tend.script("server.py", SERVER)
         child = self.runtime("server.py")
         self.tend.wait_text("o", "up\n")
-        os.kill(self.tend.pids()[1], signal.SIGKILL)
+        supervisor, keeper = self.tend.pids()
+        os.kill(supervisor, signal.SIGSTOP)  # it cannot notice the keeper's end before its own
+        os.kill(keeper, signal.SIGKILL)
+        os.kill(supervisor, signal.SIGKILL)
         self.assertEqual(self.ends(child), 1)
         self.nothing_left()
+
+    def test_a_keeper_that_is_lost_is_replaced_twice_and_ends_with_the_runtime(self):
+        self.tend.script("server.py", SERVER)
+        child = self.runtime("server.py")
+        self.tend.wait_text("o", "up\n")
+        for _ in range(2):
+            keeper = self.tend.pids()[1]
+            os.kill(keeper, signal.SIGKILL)
+            wait_for(lambda: self.tend.pids()[1] != keeper)
+        child.send_signal(signal.SIGHUP)
+        self.tend.wait_text("o", "hup\n")
+        child.kill()
+        child.wait()
+        self.nothing_left()
+        self.assertEqual(self.tend.read("o"), "up\nhup\nbye\n")
 
     def test_a_supervisor_that_is_replaced_changes_nothing(self):
         self.tend.script("server.py", SERVER)

@@ -296,7 +296,13 @@ class Unit(TendTest):
         self.assertEqual(unit.wait(limit(20)), 0)
         unit = self.run_unit()
         self.tend.supervisor_may_die = True
-        os.kill(self.tend.pids()[1], signal.SIGKILL)
+        keeper = self.tend.pids()[1]
+        os.kill(keeper, signal.SIGKILL)  # its supervisor finds another one
+        supervisor, keeper = wait_for(lambda: (p := self.tend.pids())[1] != keeper and p, what="another keeper")
+        self.assertIsNone(unit.poll())
+        os.kill(supervisor, signal.SIGSTOP)
+        os.kill(keeper, signal.SIGKILL)
+        os.kill(supervisor, signal.SIGKILL)
         self.assertEqual(unit.wait(limit(20)), 1)
         unit = self.run_unit()  # as Restart=on-failure does
         self.tend.wait_status("app", "online")
@@ -357,7 +363,10 @@ systemctl --user daemon-reload
 systemctl --user start $unit; show start
 systemctl --user restart $unit; show restart
 systemctl --user reload $unit; show reload
-kill -9 $(tend ping --json | sed 's/.*keeper":{"pid":\\([0-9]*\\).*/\\1/')
+keeper() { tend ping --json | sed 's/.*keeper":{"pid":\\([0-9]*\\).*/\\1/'; }
+supervisor() { tend ping --json | sed 's/.*supervisor":{"pid":\\([0-9]*\\).*/\\1/'; }
+kill -9 $(keeper); show keeper; kept=$(keeper)
+first=$(supervisor); kill -STOP $first; kill -9 $kept $first
 i=0; until [ "$(systemctl --user show -p NRestarts --value $unit)" = 1 ] && systemctl --user -q is-active $unit; do i=$((i+1)); [ $i -lt 100 ]; sleep 0.1; done
 show crash
 systemctl --user stop $unit
@@ -366,11 +375,14 @@ echo "stop $(systemctl --user is-active $unit) $(tend pid app)"
         at = {line.split()[0]: line.split(maxsplit=3)[1:] for line in out.splitlines()}
         who = {step: json.loads(words[2]) for step, words in at.items() if len(words) == 3}
         self.assertEqual({step: words[0] for step, words in at.items()},
-                         {"start": "active", "restart": "active", "reload": "active", "crash": "active", "stop": "inactive"})
+                         {"start": "active", "restart": "active", "reload": "active", "keeper": "active", "crash": "active",
+                          "stop": "inactive"})
         self.assertEqual(at["start"][1], at["restart"][1])
         self.assertEqual(who["start"], who["restart"])
         self.assertEqual(at["start"][1], at["reload"][1])
         self.assertNotEqual(who["restart"]["supervisor"], who["reload"]["supervisor"])
+        self.assertEqual(at["keeper"][1], at["start"][1])
+        self.assertNotEqual(who["keeper"]["keeper"], who["start"]["keeper"])
         self.assertNotEqual(at["crash"][1], at["start"][1])
         self.assertEqual(len(at["stop"]), 1)
 
