@@ -7,6 +7,7 @@
 #include <cstring>
 #include <deque>
 #include <span>
+#include <utility>
 
 #include "core/keeper/spawn_blob.h"
 #include "core/keeper/wire.h"
@@ -48,6 +49,7 @@ struct Client::Impl {
   void wait_for(int code);
   bool read_some();
   void deliver(Received& received);
+  void on_newer_keeper();
   void on_end();
 
   UniqueFd socket;
@@ -56,6 +58,7 @@ struct Client::Impl {
   std::function<void()> lost;
   uint64_t serial = 0;
   bool ended = false;
+  bool foreign = false;
   Received received;
   std::deque<Queued> queue;  // what the keeper did not take yet; in order, so nothing overtakes it
   loop::Poll poll;           // before the socket goes
@@ -132,7 +135,14 @@ bool Client::Impl::read_some() {
         received.message.fd_count = static_cast<uint32_t>(received.fd_count);
         [[fallthrough]];
       case Got::message:
-        if (check_message(received, epoch) == 0) deliver(received);
+        switch (check_message(received, epoch)) {
+          case 0:
+            deliver(received);
+            break;
+          case EPROTONOSUPPORT:
+            on_newer_keeper();
+            break;
+        }
         break;
     }
   }
@@ -156,6 +166,16 @@ void Client::Impl::deliver(Received& from) {
   out.c = m.c;
   out.name = m.name;
   if (from.fd_count > 0) out.fd = std::move(from.fds[0]);
+  report(std::move(out));
+}
+
+// Told as a keeper that refuses the hello: with neither there is a common language.
+void Client::Impl::on_newer_keeper() {
+  if (std::exchange(foreign, true)) return;
+  Report out;
+  out.kind = Kind::refused;
+  out.a = EPROTONOSUPPORT;
+  out.c = static_cast<int64_t>(Kind::hello);
   report(std::move(out));
 }
 
@@ -243,6 +263,12 @@ void Client::serving() {
   Message m;
   m.kind = Kind::serving;
   [[maybe_unused]] const Status sent = impl_->send(m);
+}
+
+Status Client::upgrade(int program) {
+  Message m;
+  m.kind = Kind::upgrade;
+  return impl_->send(m, {&program, 1});
 }
 
 bool Client::idle() const { return impl_->queue.empty(); }

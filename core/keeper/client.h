@@ -57,6 +57,8 @@ class Client {
   void drop(std::string_view name);
   void serving();
   void shutdown();
+  // `program`: opened by O_PATH, duplicated. See Kind::upgrade.
+  Status upgrade(int program);
   bool idle() const;  // nothing is queued: the keeper has every request
 
  private:

@@ -13,9 +13,12 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <functional>
+#include <optional>
 
 #include "core/keeper/home_lock.h"
 #include "core/keeper/keeper.h"
+#include "core/keeper/state.h"
 #include "core/keeper/supervisor_start.h"
 
 namespace tend::keeper {
@@ -83,9 +86,55 @@ uint64_t random_epoch() {
   return epoch;
 }
 
+// With the lock and the socket, until the end.
+int serve(const Options& options, Settings settings, HomeLock& home, const std::function<Status(Keeper&)>& begin) {
+  const std::string program = options.self != nullptr ? options.self : own_program();
+  if (program.empty() || settings.epoch == 0) return report("no /proc, or no random numbers");
+  const SupervisorStart start(program, options.home.dir, options.home.pm2, settings.epoch, options.console);
+  settings.start_supervisor = [&start, &home] {
+    // A socket that cannot be bound again is tried at the next start; the supervisor serves the apps
+    // meanwhile.
+    [[maybe_unused]] const Status bound = home.listen();
+    return start.start(home.listener());
+  };
+  settings.home = &home;
+  settings.arguments = {"tend: keeper", options.home.dir, options.home.pm2 ? "pm2" : "tend", ""};
+  if (options.console != Console::none) settings.arguments.emplace_back(console_word(options.console));
+  Keeper keeper(std::move(settings));
+  if (Status opened = keeper.open(); !opened) return report(opened.error().message);
+  if (Status begun = begin(keeper); !begun) return report(begun.error().message);
+  const int status = keeper.run();
+  home.remove_socket();
+  return status;
+}
+
+// The same process under a new program: what belongs to the process is as it was.
+int resume(const Options& options) {
+  UniqueFd file(options.state_fd);
+  auto opened = StateReader::open(file.get());
+  if (!opened) return report(opened.error().message);
+  std::optional<StateReader> left(std::move(*opened));
+  left->each_fd([](int fd) { fcntl(fd, F_SETFD, FD_CLOEXEC); });
+  prctl(PR_SET_NAME, "tend");  // executed by a descriptor, it has a number for its name
+  const StateHead head = left->head();
+  Settings settings;
+  settings.epoch = head.epoch;
+  settings.defaults.umask = head.umask;
+  settings.defaults.nofile = {head.nofile, head.nofile_most};
+  std::copy(std::begin(head.oom_score_adj), std::end(head.oom_score_adj), settings.defaults.oom_score_adj.begin());
+  HomeLock home = HomeLock::restore(head);
+  return serve(options, std::move(settings), home, [&](Keeper& keeper) -> Status {
+    keeper.restore(*left);
+    left.reset();
+    file.reset();
+    return {};
+  });
+}
+
 }  // namespace
 
 int run(const Options& options) {
+  if (options.state_fd >= 0) return resume(options);
   fill_standard_fds();
   // Nothing that a caller forgot to close may live as long as the apps do.
   UniqueFd ready(options.ready_fd);
@@ -104,28 +153,38 @@ int run(const Options& options) {
   HomeLock& home = **lock;
   if (Status bound = home.listen(); !bound) return report(bound.error().message);
 
-  const std::string program = options.self != nullptr ? options.self : own_program();
   settings.epoch = random_epoch();
-  if (program.empty() || settings.epoch == 0) return report("no /proc, or no random numbers");
   settings.defaults.nofile = raise_nofile();
   protect_from_oom(settings.defaults.oom_score_adj);
   if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) return report("PR_SET_CHILD_SUBREAPER refused");
-  const SupervisorStart start(program, options.home.dir, options.home.pm2, settings.epoch, options.console);
-  settings.start_supervisor = [&start, &home] {
-    // A socket that cannot be bound again is tried at the next start; the supervisor serves the apps
-    // meanwhile.
-    [[maybe_unused]] const Status bound = home.listen();
-    return start.start(home.listener());
-  };
-  Keeper keeper(std::move(settings));
-  if (Status opened = keeper.open(); !opened) return report(opened.error().message);
+  return serve(options, std::move(settings), home, [&](Keeper&) -> Status {
+    detach(options.console);
+    if (chdir("/") != 0) return fail_errno("chdir /");
+    tell(ready, kKeeperReady);
+    return {};
+  });
+}
 
-  detach(options.console);
-  if (chdir("/") != 0) return report("chdir /");
-  tell(ready, kKeeperReady);
-  const int status = keeper.run();
-  home.remove_socket();
-  return status;
+int check_state(int state_fd, int answer_fd, const std::function<Status(const Held&)>& daemon) {
+  const auto state = StateReader::open(state_fd);
+  Status good = state ? Status() : tl::unexpected<Error>(state.error());
+  if (good) {
+    state->each_fd([&](int fd) {
+      if (good && fcntl(fd, F_GETFD) < 0) good = fail_errno("descriptor " + std::to_string(fd));
+    });
+  }
+  if (good) {
+    good = daemon([&](std::string_view name) {
+      for (size_t i = 0; i < state->held(); ++i)
+        if (const StateHeld held = state->held(i); held.name == name) return held.fd;
+      return -1;
+    });
+  }
+  // The proof is something that no other program would say.
+  const std::string text = good ? std::string() : good.error().message;
+  const void* said = good ? static_cast<const void*>(&state->head().epoch) : text.data();
+  const size_t size = good ? sizeof state->head().epoch : std::min(text.size(), size_t{kNameSize - 1});
+  return write(answer_fd, said, size) == static_cast<ssize_t>(size) && good ? 0 : 1;
 }
 
 }  // namespace tend::keeper

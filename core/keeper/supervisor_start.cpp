@@ -55,6 +55,8 @@ Result<Life> SupervisorStart::start(int listener) const {
   close_from(listener >= 0 ? kAbove : kListenerAt, -1);
   empty_signal_mask();
   execve(program_.c_str(), argv.data(), envp.data());
+  // The file is gone or no program any more: the keeper's own still is one.
+  execve("/proc/self/exe", argv.data(), envp.data());
   _exit(127);
 }
 
