@@ -16,13 +16,28 @@
 
 namespace {
 
+constexpr std::string_view kState = "state:";
+
+// home, name, the state's descriptor, the answer's
+int check_main(char** argv) {
+  if (!tend::is_digits(argv[2]) || !tend::is_digits(argv[3])) return 2;
+  const tend::Home home{argv[0], std::string_view(argv[1]) == "pm2"};
+  return tend::keeper::check_state(
+      std::atoi(argv[2]), std::atoi(argv[3]),
+      [&](const tend::keeper::Held& held) { return tend::supervisor::check_inheritance(home, held); });
+}
+
 int keeper_main(int argc, char** argv) {
+  if (argc == 6 && std::string_view(argv[1]) == "--check-state") return check_main(argv + 2);
   if (argc < 4 || argc > 5) return 2;
   tend::keeper::Options options;
   options.home = {argv[1], std::string_view(argv[2]) == "pm2"};
-  options.succeeds = argv[3] == tend::keeper::kSucceeds;
-  if (!options.succeeds && !tend::is_digits(argv[3])) return 2;
-  if (!options.succeeds) options.ready_fd = std::atoi(argv[3]);
+  const std::string_view from = argv[3];
+  const bool upgraded = from.starts_with(kState);
+  options.succeeds = from == tend::keeper::kSucceeds;
+  if (!options.succeeds && !tend::is_digits(upgraded ? from.substr(kState.size()) : from)) return 2;
+  if (!options.succeeds)
+    (upgraded ? options.state_fd : options.ready_fd) = std::atoi(argv[3] + (upgraded ? kState.size() : 0));
   if (argc == 5) options.console = tend::console_from(argv[4]);
   char self[PATH_MAX] = "/proc/self/exe";
   // The path and not the link: after an upgrade a new supervisor is the new program.

@@ -81,7 +81,8 @@ struct Slot {
 class SlotTable {
  public:
   static Result<SlotTable> create(uint32_t capacity = 1024);  // a fresh memfd, grows by itself
-  static Result<SlotTable> adopt(UniqueFd memfd);             // error: not ours, or another version
+  static Result<SlotTable> adopt(UniqueFd memfd);  // error: not ours; EPROTONOSUPPORT: of a newer version
+  static Status check(int memfd);                  // whether adopt() would; changes nothing
   SlotTable(SlotTable&&) noexcept;
   SlotTable& operator=(SlotTable&&) noexcept;
   ~SlotTable();

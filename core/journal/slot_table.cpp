@@ -96,19 +96,35 @@ Result<SlotTable> SlotTable::create(uint32_t capacity) {
   return SlotTable(std::move(impl));
 }
 
-Result<SlotTable> SlotTable::adopt(UniqueFd memfd) {
+namespace {
+
+Result<Head> read_head(int memfd) {
   struct stat info {};
-  if (::fstat(memfd.get(), &info) != 0) return fail_errno("stat the slot table");
+  if (::fstat(memfd, &info) != 0) return fail_errno("stat the slot table");
   Head head;
-  if (::pread(memfd.get(), &head, sizeof head, 0) != static_cast<ssize_t>(sizeof head) ||
-      head.magic != kMagic)
+  if (::pread(memfd, &head, sizeof head, 0) != static_cast<ssize_t>(sizeof head) || head.magic != kMagic)
     return fail("not a slot table of tend");
-  if (head.layout != kLayout || head.slot_size != sizeof(Slot))
-    return fail("the slot table has layout " + std::to_string(head.layout) + "; this tend reads layout " +
-                std::to_string(kLayout));
+  if (head.layout != kLayout || head.slot_size != sizeof(Slot)) {
+    return fail("slot table version " + std::to_string(head.layout) + "; this tend reads version " +
+                    std::to_string(kLayout),
+                head.layout > kLayout ? EPROTONOSUPPORT : 0);
+  }
   if (head.capacity == 0 || head.capacity > kMaxCapacity ||
       info.st_size < static_cast<off_t>(bytes_for(head.capacity)))
     return fail("the slot table is shorter than it says");
+  return head;
+}
+
+}  // namespace
+
+Status SlotTable::check(int memfd) {
+  return read_head(memfd).map([](const Head&) {});
+}
+
+Result<SlotTable> SlotTable::adopt(UniqueFd memfd) {
+  auto read = read_head(memfd.get());
+  if (!read) return tl::unexpected(read.error());
+  const Head& head = *read;
   auto impl = std::make_unique<Impl>();
   impl->fd = std::move(memfd);
   if (auto ok = impl->map(head.capacity); !ok) return tl::unexpected(ok.error());

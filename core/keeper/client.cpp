@@ -7,6 +7,7 @@
 #include <cstring>
 #include <deque>
 #include <span>
+#include <utility>
 
 #include "core/keeper/spawn_blob.h"
 #include "core/keeper/wire.h"
@@ -49,6 +50,7 @@ struct Client::Impl {
   bool read_some();
   void deliver(Received& received);
   void reflect(Report& report);
+  void on_newer_keeper();
   void on_end();
 
   UniqueFd socket;
@@ -58,6 +60,7 @@ struct Client::Impl {
   uint64_t serial = 0;
   bool ended = false;
   Mirror mirror;
+  bool foreign = false;
   Received received;
   std::deque<Queued> queue;  // what the keeper did not take yet; in order, so nothing overtakes it
   loop::Poll poll;           // before the socket goes
@@ -134,7 +137,14 @@ bool Client::Impl::read_some() {
         received.message.fd_count = static_cast<uint32_t>(received.fd_count);
         [[fallthrough]];
       case Got::message:
-        if (check_message(received, epoch) == 0) deliver(received);
+        switch (check_message(received, epoch)) {
+          case 0:
+            deliver(received);
+            break;
+          case EPROTONOSUPPORT:
+            on_newer_keeper();
+            break;
+        }
         break;
     }
   }
@@ -178,6 +188,16 @@ void Client::Impl::reflect(Report& r) {
     default:
       return;
   }
+}
+
+// Told as a keeper that refuses the hello: with neither there is a common language.
+void Client::Impl::on_newer_keeper() {
+  if (std::exchange(foreign, true)) return;
+  Report out;
+  out.kind = Kind::refused;
+  out.a = EPROTONOSUPPORT;
+  out.c = static_cast<int64_t>(Kind::hello);
+  report(std::move(out));
 }
 
 void Client::Impl::on_end() {
@@ -271,6 +291,12 @@ void Client::serving() {
 }
 
 Mirror& Client::mirror() { return impl_->mirror; }
+
+Status Client::upgrade(int program) {
+  Message m;
+  m.kind = Kind::upgrade;
+  return impl_->send(m, {&program, 1});
+}
 
 bool Client::idle() const { return impl_->queue.empty(); }
 

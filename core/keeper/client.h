@@ -59,6 +59,8 @@ class Client {
   void serving();
   void shutdown();
   Mirror& mirror();
+  // `program`: opened by O_PATH, duplicated. See Kind::upgrade.
+  Status upgrade(int program);
   bool idle() const;  // nothing is queued: the keeper has every request
 
  private:

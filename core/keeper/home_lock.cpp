@@ -8,6 +8,8 @@
 
 #include <cstring>
 
+#include "core/keeper/state.h"
+
 namespace tend::keeper {
 namespace {
 
@@ -96,6 +98,22 @@ void HomeLock::inherit(UniqueFd listener) {
 
 void HomeLock::remove_socket() {
   if (is_bound()) unlinkat(home_.get(), kSocket, 0);
+}
+
+void HomeLock::save(StateHead& state) const {
+  state.home = home_.get();
+  state.lock = lock_.get();
+  state.listener = listener_.get();
+  state.listener_device = device_;
+  state.listener_inode = inode_;
+}
+
+HomeLock HomeLock::restore(const StateHead& state) {
+  HomeLock lock(UniqueFd(state.home), UniqueFd(state.lock));
+  lock.listener_.reset(state.listener);
+  lock.device_ = state.listener_device;
+  lock.inode_ = state.listener_inode;
+  return lock;
 }
 
 }  // namespace tend::keeper

@@ -11,6 +11,8 @@
 
 namespace tend::keeper {
 
+struct StateHead;
+
 class HomeLock {
  public:
   // Makes the home if needed. No value: another keeper has it. Error: not ours, or no working lock there.
@@ -23,6 +25,10 @@ class HomeLock {
   void inherit(UniqueFd listener);
   int listener() const { return listener_.get(); }
   void remove_socket();
+
+  // Over an execve of the keeper.
+  void save(StateHead& state) const;
+  static HomeLock restore(const StateHead& state);
 
  private:
   HomeLock(UniqueFd home, UniqueFd lock) : home_(std::move(home)), lock_(std::move(lock)) {}

@@ -41,7 +41,7 @@ Status Keeper::open() {
 }
 
 int Keeper::run() {
-  started_ = now();
+  if (started_.n == 0) started_ = now();
   inheriting_ = static_cast<bool>(settings_.predecessor);
   if (inheriting_) {
     life_ = Life{std::move(settings_.predecessor), 0};
@@ -82,7 +82,7 @@ Millis Keeper::now() const { return SystemClock().now(); }
 
 int Keeper::timeout_ms() const {
   std::optional<Millis> next;
-  for (const auto& due : {retry_at_, restart_at_, terminate_at_}) {
+  for (const auto& due : {retry_at_, restart_at_, terminate_at_, upgrade_.due}) {
     if (due && (!next || *due < *next)) next = due;
   }
   if (!next) return -1;
@@ -119,6 +119,10 @@ void Keeper::reap() {
   while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
     if (pid == life_.pid) {
       supervisor_gone();
+      continue;
+    }
+    if (pid == upgrade_.checker) {
+      on_checker_end(status);
       continue;
     }
     Entry* entry = entries_.find_child(pid);
@@ -203,6 +207,7 @@ void Keeper::on_time() {
     restart_at_.reset();
     start_supervisor();
   }
+  if (upgrade_.due && *upgrade_.due <= at) on_checker_late();
   if (terminate_at_ && *terminate_at_ <= at) on_terminate_deadline();
 }
 
@@ -233,6 +238,7 @@ void Keeper::supervisor_gone() {
     done_ = true;
     return;
   }
+  upgrade_or_go_on();
   if (phase_ == Phase::asked) {
     // A successor that dies again and again does not move the deadline.
     if (!terminate_at_ || extended_) terminate_at_ = now() + kSuccessorTime;
@@ -258,6 +264,7 @@ void Keeper::drop_link() {
   greeted_ = deaf_ = blocked_ = syncing_ = false;
   retry_at_.reset();
   refusal_.reset();
+  upgrade_.refusal.reset();
   entries_.forget_owed();  // hello will ask for all of it
 }
 

@@ -9,7 +9,9 @@
 #include <functional>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/base/result.h"
 #include "core/base/unique_fd.h"
@@ -21,6 +23,8 @@
 
 namespace tend::keeper {
 
+class HomeLock;
+class StateReader;
 struct Received;
 
 // One supervisor: the keeper's end of its socket and its pid (0: no child of ours; its end of the socket is
@@ -41,6 +45,23 @@ struct Settings {
   // not.
   Millis no_reaction{10000};
   Millis grace{10000};
+  // For an upgrade; none: it is refused. The arguments of a keeper, the fourth of which says where the state is.
+  const HomeLock* home = nullptr;
+  std::vector<std::string> arguments;
+};
+
+// The replacement of the program, from the request to the execve.
+struct Upgrade {
+  enum class Stage : uint8_t { none, checking, ending };
+  Stage stage = Stage::none;
+  UniqueFd program;            // O_PATH
+  UniqueFd answer;             // of the checker
+  pid_t checker = 0;
+  uint64_t serial = 0;         // of the request
+  std::optional<Millis> due;   // the checker's
+  bool late = false;
+  uint32_t done = 0;           // by which this program came to run
+  std::optional<Message> refusal;
 };
 
 class Keeper {
@@ -48,6 +69,8 @@ class Keeper {
   explicit Keeper(Settings settings) : settings_(std::move(settings)) {}
   // Blocks the signals that it handles and makes the descriptors of the loop.
   Status open();
+  // After open(): what the former program of this process left. Its descriptors are the keeper's from here on.
+  void restore(const StateReader& state);
   // Until the supervisor ended after `shutdown`, or everything was ended after a signal; the exit status.
   int run();
 
@@ -94,6 +117,15 @@ class Keeper {
   bool flush_table();
   bool send(Message message, std::span<const int> fds = {});
 
+  // upgrade.cpp
+  int on_upgrade(Received& request);
+  void on_checker_end(int status);
+  void on_checker_late();
+  void upgrade_or_go_on();
+  Result<UniqueFd> save();
+  void execute_successor();
+  void refuse_upgrade(int code, std::string_view text = {});
+
   // terminate.cpp: what happens after SIGTERM if no supervisor does it
   void on_terminate(int number);
   void on_terminate_deadline();
@@ -128,6 +160,8 @@ class Keeper {
   bool syncing_ = false;            // the answer to hello is not out yet
   size_t next_slot_ = 0;            // of held_, while syncing
   std::optional<Message> refusal_;  // one at most: requests are read only when it is out
+
+  Upgrade upgrade_;
 
   Phase phase_ = Phase::none;
   int terminate_signal_ = 0;

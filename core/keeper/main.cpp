@@ -15,11 +15,14 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
+#include <optional>
 
 #include "core/base/clock.h"
 #include "core/keeper/heritage.h"
 #include "core/keeper/home_lock.h"
 #include "core/keeper/keeper.h"
+#include "core/keeper/state.h"
 #include "core/keeper/supervisor_start.h"
 
 namespace tend::keeper {
@@ -100,14 +103,17 @@ Result<std::optional<HomeLock>> take_lock(const std::string& dir, bool succeeds)
   }
 }
 
+// Of a keeper that succeeded another: in its environment, also under a new program.
+std::optional<Heritage> left_heritage() {
+  const char* text = std::getenv(kHeritageVariable);
+  return read_heritage(text != nullptr ? text : "");
+}
+
 // What only the first keeper could see: the caller's limits, before they were changed.
 Heritage heritage_of(bool succeeds) {
   Heritage own;
   const mode_t before = umask(077);
-  if (succeeds) {
-    const char* text = std::getenv(kHeritageVariable);
-    if (const auto left = read_heritage(text != nullptr ? text : "")) return *left;
-  }
+  if (const auto left = succeeds ? left_heritage() : std::nullopt) return *left;
   own.founder = getpid();
   own.defaults.umask = before;
   own.defaults.nofile = raise_nofile();
@@ -120,9 +126,59 @@ uint64_t given_epoch() {
   return text != nullptr ? std::strtoull(text, nullptr, 16) : 0;
 }
 
+// With the lock and the socket, until the end.
+int serve(const Options& options, Settings settings, HomeLock& home, pid_t founder,
+          const std::function<Status(Keeper&)>& begin) {
+  const std::string program = options.self != nullptr ? options.self : own_program();
+  if (program.empty() || settings.epoch == 0) return report("no /proc, or no random numbers");
+  const SupervisorStart start(program, options.home, settings.epoch, heritage_text({founder, settings.defaults}),
+                              options.console);
+  settings.owned = options.console != Console::none;
+  settings.start_supervisor = [&start, &home] {
+    // A socket that cannot be bound again is tried at the next start; the supervisor serves the apps
+    // meanwhile.
+    [[maybe_unused]] const Status bound = home.listen();
+    return start.start(home.listener());
+  };
+  settings.home = &home;
+  settings.arguments = {"tend: keeper", options.home.dir, options.home.pm2 ? "pm2" : "tend", ""};
+  if (options.console != Console::none) settings.arguments.emplace_back(console_word(options.console));
+  Keeper keeper(std::move(settings));
+  if (Status opened = keeper.open(); !opened) return report(opened.error().message);
+  if (Status begun = begin(keeper); !begun) return report(begun.error().message);
+  const int status = keeper.run();
+  home.remove_socket();
+  return status;
+}
+
+// The same process under a new program: what belongs to the process is as it was.
+int resume(const Options& options) {
+  UniqueFd file(options.state_fd);
+  auto opened = StateReader::open(file.get());
+  if (!opened) return report(opened.error().message);
+  std::optional<StateReader> left(std::move(*opened));
+  left->each_fd([](int fd) { fcntl(fd, F_SETFD, FD_CLOEXEC); });
+  prctl(PR_SET_NAME, "tend");  // executed by a descriptor, it has a number for its name
+  const StateHead head = left->head();
+  Settings settings;
+  settings.epoch = head.epoch;
+  settings.defaults.umask = head.umask;
+  settings.defaults.nofile = {head.nofile, head.nofile_most};
+  std::copy(std::begin(head.oom_score_adj), std::end(head.oom_score_adj), settings.defaults.oom_score_adj.begin());
+  HomeLock home = HomeLock::restore(head);
+  const auto heritage = left_heritage();
+  return serve(options, std::move(settings), home, heritage ? heritage->founder : getpid(), [&](Keeper& keeper) -> Status {
+    keeper.restore(*left);
+    left.reset();
+    file.reset();
+    return {};
+  });
+}
+
 }  // namespace
 
 int run(const Options& options) {
+  if (options.state_fd >= 0) return resume(options);
   fill_standard_fds();
   // Nothing that a caller forgot to close may live as long as the apps do.
   UniqueFd ready(options.ready_fd);
@@ -144,28 +200,37 @@ int run(const Options& options) {
   home.inherit(std::move(listener));
   if (Status bound = home.listen(); !bound) return report(bound.error().message);
 
-  const std::string program = options.self != nullptr ? options.self : own_program();
   settings.epoch = options.succeeds ? given_epoch() : random_epoch();
   settings.predecessor = std::move(link);
-  settings.owned = options.console != Console::none;
-  if (program.empty() || settings.epoch == 0) return report("no /proc, or no random numbers");
   if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) return report("PR_SET_CHILD_SUBREAPER refused");
-  const SupervisorStart start(program, options.home, settings.epoch, heritage_text(heritage), options.console);
-  settings.start_supervisor = [&start, &home] {
-    // A socket that cannot be bound again is tried at the next start; the supervisor serves the apps
-    // meanwhile.
-    [[maybe_unused]] const Status bound = home.listen();
-    return start.start(home.listener());
-  };
-  Keeper keeper(std::move(settings));
-  if (Status opened = keeper.open(); !opened) return report(opened.error().message);
+  return serve(options, std::move(settings), home, heritage.founder, [&](Keeper&) -> Status {
+    detach(options.console);
+    if (chdir("/") != 0) return fail_errno("chdir /");
+    tell(ready, kKeeperReady);
+    return {};
+  });
+}
 
-  detach(options.console);
-  if (chdir("/") != 0) return report("chdir /");
-  tell(ready, kKeeperReady);
-  const int status = keeper.run();
-  home.remove_socket();
-  return status;
+int check_state(int state_fd, int answer_fd, const std::function<Status(const Held&)>& daemon) {
+  const auto state = StateReader::open(state_fd);
+  Status good = state ? Status() : tl::unexpected<Error>(state.error());
+  if (good) {
+    state->each_fd([&](int fd) {
+      if (good && fcntl(fd, F_GETFD) < 0) good = fail_errno("descriptor " + std::to_string(fd));
+    });
+  }
+  if (good) {
+    good = daemon([&](std::string_view name) {
+      for (size_t i = 0; i < state->held(); ++i)
+        if (const StateHeld held = state->held(i); held.name == name) return held.fd;
+      return -1;
+    });
+  }
+  // The proof is something that no other program would say.
+  const std::string text = good ? std::string() : good.error().message;
+  const void* said = good ? static_cast<const void*>(&state->head().epoch) : text.data();
+  const size_t size = good ? sizeof state->head().epoch : std::min(text.size(), size_t{kNameSize - 1});
+  return write(answer_fd, said, size) == static_cast<ssize_t>(size) && good ? 0 : 1;
 }
 
 }  // namespace tend::keeper

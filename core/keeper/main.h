@@ -1,8 +1,10 @@
 #pragma once
 
+#include <functional>
 #include <string_view>
 
 #include "core/base/console.h"
+#include "core/base/result.h"
 #include "core/model/home.h"
 
 namespace tend::keeper {
@@ -21,6 +23,7 @@ struct Options {
   // environment has TEND_EPOCH and TEND_HERITAGE.
   bool succeeds = false;
   Console console = Console::none;  // else descriptors 1 and 2 stay: the apps' output goes there
+  int state_fd = -1;           // what a former program of this process left; then there is no ready_fd
   const char* self = nullptr;  // the program to execute as supervisor: /proc/self/exe's target
 };
 
@@ -28,5 +31,12 @@ struct Options {
 // (argv[0] "tend: supervisor", argv[1] the home; descriptor 3 its socket, 4 the listener; TEND_EPOCH) and
 // restarts it when it dies.
 int run(const Options& options);
+
+// The descriptor that is held under a name, -1 for none.
+using Held = std::function<int(std::string_view name)>;
+
+// A new program looks at what a running daemon would leave to it: `daemon` at what the supervisor left. What it finds
+// goes to `answer_fd`; the exit status.
+int check_state(int state_fd, int answer_fd, const std::function<Status(const Held&)>& daemon);
 
 }  // namespace tend::keeper

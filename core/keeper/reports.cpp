@@ -44,6 +44,10 @@ void Keeper::flush() {
     if (!send(*refusal_)) return;
     refusal_.reset();
   }
+  if (upgrade_.refusal) {
+    if (!send(*upgrade_.refusal)) return;
+    upgrade_.refusal.reset();
+  }
   if (!greeted_ || !flush_entries() || !flush_table()) return;
   if (reopen_owed_) {
     Message m;
@@ -88,6 +92,8 @@ bool Keeper::flush_table() {
   m.a = getpid();
   m.b = first_ ? 1 : 0;
   m.c = started_.n;
+  m.id = upgrade_.done;
+  std::string_view(TEND_VERSION).copy(m.name, sizeof m.name - 1);
   if (!send(m)) return false;
   first_ = false;
   syncing_ = false;

@@ -16,7 +16,7 @@ namespace {
 
 size_t allowed_fds(Kind kind) {
   if (kind == Kind::spawn) return kMaxFdsPerMessage;
-  return kind == Kind::hold || kind == Kind::adopt ? 1 : 0;
+  return kind == Kind::hold || kind == Kind::adopt || kind == Kind::upgrade ? 1 : 0;
 }
 
 }  // namespace
@@ -92,13 +92,15 @@ int Keeper::apply(Received& request) {
     case Kind::handed_over:
       on_handed_over();
       return 0;
+    case Kind::upgrade:
+      return on_upgrade(request);
     default:
       return ENOSYS;
   }
 }
 
 int Keeper::on_hello(const Received& request) {
-  if (request.message.a != 0 && request.message.a != kVersion) return EPROTONOSUPPORT;
+  if (request.message.a > kVersion) return EPROTONOSUPPORT;
   greeted_ = true;
   syncing_ = true;
   next_slot_ = 0;

@@ -66,6 +66,8 @@ Result<Life> execute(const std::string& program, const std::vector<std::string>&
   close_from(listener >= 0 ? kAbove : kListenerAt, -1);
   empty_signal_mask();
   execve(program.c_str(), argv.data(), envp.data());
+  // The file is gone or no program any more: the keeper's own still is one.
+  execve("/proc/self/exe", argv.data(), envp.data());
   _exit(127);
 }
 

@@ -77,7 +77,7 @@ Got receive_message(int socket, Received& out) {
 int check_message(const Received& received, uint64_t epoch) {
   const Message& m = received.message;
   if (m.magic != kMagic) return EPROTO;
-  if (m.version != kVersion) return EPROTONOSUPPORT;
+  if (m.version == 0 || m.version > kVersion) return EPROTONOSUPPORT;
   if (m.epoch != epoch) return ESTALE;
   if (m.fd_count != received.fd_count) return EBADF;
   if (std::memchr(m.name, 0, sizeof m.name) == nullptr) return ENAMETOOLONG;

@@ -1,7 +1,9 @@
 // The RPC methods: names and the shapes of requests and replies. Payloads are Value maps; absent keys are
 // defaults.
 //
-// ping    {} -> {version, home, supervisor: {pid}, keeper: {pid}}
+// ping    {} -> {version, home, supervisor: {pid}, keeper: {pid, version, upgrades: how often its program was replaced}}
+// update  {program: path} replaces the program of both daemons: the connection ends, and the next supervisor's ping
+//         tells. An answer says why not; {supervisor_only: true}: the keeper is too old for it
 // start   {apps: [spec map …], env: {caller's environment}, cwd, cause, from_file: bool, force: bool,
 //          update_env: bool, no_wait: bool, verb: "reload" replaces a running one without a gap,
 //          canary: percent; one more of a running app, nothing is replaced}
@@ -83,6 +85,7 @@ namespace tend::api {
 inline constexpr std::size_t kAppsPerRequest = 500;  // a message has at most 100,000 items (ipc/msgpack.h)
 
 inline constexpr std::string_view kPing = "ping";
+inline constexpr std::string_view kUpdate = "update";
 inline constexpr std::string_view kStart = "start";
 inline constexpr std::string_view kAct = "act";
 inline constexpr std::string_view kScale = "scale";

@@ -12,6 +12,7 @@
 #include "core/journal/dump.h"
 #include "core/keeper/heritage.h"
 #include "core/loop/work.h"
+#include "core/model/api.h"
 #include "core/supervisor/log_spdlog.h"
 #include "core/supervisor/observers.h"
 #include "core/supervisor/rpc.h"
@@ -25,6 +26,7 @@ constexpr int kKeeperFd = 3;
 constexpr int kListenerFd = 4;
 constexpr Millis kTidyAfter{300};
 constexpr int kLingerRounds = 1000;  // 5 s
+constexpr std::string_view kSlots = "slots";
 
 class KeeperKeepsakes final : public logs::Keepsakes {
  public:
@@ -47,7 +49,7 @@ struct Running {
         journal(loop, log, home.journal(), journal::current_boot_id()),
         supervisor({loop, clock, log, home, keeper, tree, logs, rotation, console}, journal, std::move(slots)),
         autosave(loop, log, home, supervisor),
-        daemon{supervisor, lineage.keeper, {}, &autosave},
+        daemon{supervisor, lineage.keeper, {}, 0, {}, &autosave, nullptr},
         log_observer(log_events(supervisor.bus(), log)),
         pid_files(loop, supervisor.bus()) {}
 
@@ -94,17 +96,24 @@ class Main {
       return;
     }
     if (r.kind == keeper::Kind::terminate) return terminate(static_cast<int>(r.a));
+    if (r.kind == keeper::Kind::refused && r.c == static_cast<int64_t>(keeper::Kind::upgrade))
+      return upgrade_.refused(r);
+    if (r.kind == keeper::Kind::refused && r.c == static_cast<int64_t>(keeper::Kind::hello)) {
+      loop_.defer([this] { refuse("the keeper does not speak the protocol of version " TEND_VERSION); });
+      return;
+    }
     if (running_) return running_->supervisor.on_report(std::move(r));
     if (r.kind == keeper::Kind::synced) return synced(r);
     left_.push_back(std::move(r));
   }
 
-  void synced(const keeper::Report& r) {
+  void synced(keeper::Report& r) {
     // From here on the parts exist, so the adoption happens outside the client's callback.
-    loop_.defer([this, pid = static_cast<int>(r.a), first = r.b == 1] { take_over(pid, first); });
+    loop_.defer([this, from = std::make_shared<keeper::Report>(std::move(r))] { take_over(*from); });
   }
 
-  void take_over(int keeper_pid, bool first) {
+  void take_over(const keeper::Report& synced) {
+    const auto keeper_pid = static_cast<int>(synced.a);
     auto wanted = journal::Journal::load(home_.journal(), journal::current_boot_id());
     if (!wanted) {
       log_->error(wanted.error().message);
@@ -112,9 +121,16 @@ class Main {
     }
     if (!wanted->warning.empty()) log_->warn(wanted->warning);
     if (!wanted->same_boot) *wanted = {};  // another boot: nothing but by resurrect (settled 4)
-    journal::SlotTable slots = take_slots();
+    auto slots = take_slots();
+    if (!slots) {
+      log_->error(slots.error().message);
+      return refuse(slots.error().message);
+    }
     running_ = std::make_unique<Running>(loop_, clock_, *log_, home_, keeper_, lineage_of(keeper_pid),
-                                         std::move(slots), console_);
+                                         std::move(*slots), console_);
+    running_->daemon.keeper_version = synced.name;
+    running_->daemon.keeper_upgrades = synced.id;
+    running_->daemon.upgrade = &upgrade_;
     Supervisor::Left left;
     for (keeper::Report& report : left_) {
       if (report.kind == keeper::Kind::held &&
@@ -126,7 +142,7 @@ class Main {
     }
     left_.clear();
     left.wanted = std::move(*wanted);
-    left.first = first;
+    left.first = synced.b == 1;
     running_->supervisor.recover(std::move(left));
     running_->supervisor.flush([](bool) {});
     running_->supervisor.wanted_changed = [this] { running_->autosave.changed(); };
@@ -146,23 +162,27 @@ class Main {
     if (asked_to_end_ != 0) terminate(asked_to_end_);
   }
 
-  journal::SlotTable take_slots() {
+  // Error: they are from a newer version.
+  Result<journal::SlotTable> take_slots() {
     for (keeper::Report& r : left_) {
-      if (r.kind != keeper::Kind::held || r.name != "slots") continue;
-      if (auto slots = journal::SlotTable::adopt(std::move(r.fd))) return std::move(*slots);
+      if (r.kind != keeper::Kind::held || r.name != kSlots) continue;
+      auto slots = journal::SlotTable::adopt(std::move(r.fd));
+      if (slots || slots.error().code == EPROTONOSUPPORT) return slots;
       log_->error("the slots of the former supervisor cannot be read: counters start anew");
     }
     auto fresh = journal::SlotTable::create();
     if (!fresh) std::abort();  // no memfd: nothing can be promised
-    keeper_.hold("slots", fresh->fd());
-    return std::move(*fresh);
+    keeper_.hold(kSlots, fresh->fd());
+    return fresh;
   }
 
-  // The journal is from a newer version: touch nothing, and say so to whoever asks.
+  // What is left is from a newer version: touch nothing, and say so to whoever asks for anything but that version.
   void refuse(const std::string& why) {
     refusing_ =
         std::make_unique<ipc::RpcServer>(loop_, *log_, UniqueFd(kListenerFd), TEND_VERSION,
-                                         [why](const std::shared_ptr<ipc::Call>& call) { call->error(why); });
+                                         [this, why](const std::shared_ptr<ipc::Call>& call) {
+                                           call->method() == api::kUpdate ? upgrade_.begin(call) : call->error(why);
+                                         });
   }
 
   void terminate(int signal) {
@@ -244,6 +264,7 @@ class Main {
   // A request is unpacked into many small blocks; once they are free again their pages go back, so that an
   // idle daemon holds what it needs and no more.
   loop::Timer tidy_{loop_, [] { malloc_trim(0); }};
+  Upgrade upgrade_{keeper_};
   std::vector<keeper::Report> left_;
   std::unique_ptr<Running> running_;
   std::unique_ptr<ipc::RpcServer> refusing_;
@@ -255,6 +276,18 @@ class Main {
 };
 
 }  // namespace
+
+Status check_inheritance(const Home& home, const std::function<int(std::string_view)>& held) {
+  if (const auto wanted = journal::Journal::load(home.journal(), journal::current_boot_id()); !wanted) {
+    const std::string& why = wanted.error().message;
+    const std::string folder = home.dir + "/";
+    return fail(why.rfind(folder, 0) == 0 ? why.substr(folder.size()) : why);
+  }
+  const int slots = held(kSlots);
+  if (slots < 0) return {};
+  Status good = journal::SlotTable::check(slots);
+  return good || good.error().code != EPROTONOSUPPORT ? Status() : good;
+}
 
 int run(const Home& home, Console console) {
   signal(SIGPIPE, SIG_IGN);

@@ -7,6 +7,7 @@
 
 #include "core/supervisor/autosave.h"
 #include "core/supervisor/supervisor.h"
+#include "core/supervisor/upgrade.h"
 #include "ipc/rpc_server.h"
 
 namespace tend::supervisor {
@@ -16,8 +17,11 @@ using SharedCall = std::shared_ptr<ipc::Call>;
 struct Daemon {  // what handlers may touch
   Supervisor& supervisor;
   int keeper_pid = 0;
+  std::string keeper_version;  // "": of one that does not say
+  int64_t keeper_upgrades = 0;
   std::function<void()> end;  // both daemons, once everything is stopped and answered
   Autosave* autosave = nullptr;  // borrowed, always there
+  Upgrade* upgrade = nullptr;    // the same
 };
 
 struct Method {

@@ -17,8 +17,12 @@ void ping(Daemon& daemon, const SharedCall& call) {
   call->reply(Map{{"version", TEND_VERSION},
                   {"home", daemon.supervisor.parts().home.dir},
                   {"supervisor", Map{{"pid", static_cast<int>(getpid())}}},
-                  {"keeper", Map{{"pid", daemon.keeper_pid}}}});
+                  {"keeper", Map{{"pid", daemon.keeper_pid},
+                                 {"version", daemon.keeper_version},
+                                 {"upgrades", daemon.keeper_upgrades}}}});
 }
+
+void update(Daemon& daemon, const SharedCall& call) { daemon.upgrade->begin(call); }
 
 void save(Daemon& daemon, const SharedCall& call) {
   if (const Value& on = call->params().at("auto"); on.is<bool>()) {
@@ -204,7 +208,7 @@ void log_files(Daemon& daemon, const SharedCall& call) {
   call->reply(Map{});
 }
 
-constexpr Method kMethods[] = {{api::kPing, ping},           {api::kSave, save},
+constexpr Method kMethods[] = {{api::kPing, ping},           {api::kUpdate, update},       {api::kSave, save},
                                {api::kResurrect, resurrect}, {api::kKill, kill_all},
                                {api::kSubscribe, subscribe}, {api::kSettings, settings},
                                {api::kLogs, log_files}};
