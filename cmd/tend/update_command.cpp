@@ -15,6 +15,7 @@ namespace {
 
 constexpr Millis kReplaced{30'000};
 constexpr int kUnknownMethod = -2;  // of a daemon without this request
+constexpr int kMostCuts = 20;
 constexpr std::string_view kGone = " (deleted)";
 
 struct Running {
@@ -46,6 +47,15 @@ std::string wanted_program(const Session& s) {
 }
 
 bool was_cut(const Error& error) { return error.code == ECONNRESET || error.code == EPIPE; }
+
+// One that is about to be replaced by somebody else's update may not come to answer: its successor is asked.
+Result<Value> ask_ping(Session& s) {
+  for (int tries = 0;; ++tries) {
+    auto ping = s.ask(api::kPing, Map{}, s.pm2 ? Need::started : Need::existing);
+    if (ping || !was_cut(ping.error()) || tries == kMostCuts) return ping;
+    s.disconnect();
+  }
+}
 
 // The connection to the former supervisor ends with an error; the next waits in the keeper's backlog.
 Result<Running> await_successor(const Session& s, int64_t former) {
@@ -121,7 +131,7 @@ int tell(Session& s, const Updated& updated) {
 }  // namespace
 
 int update_command(Session& s) {
-  const auto ping = s.ask(api::kPing, Map{}, s.pm2 ? Need::started : Need::existing);
+  const auto ping = ask_ping(s);
   if (!ping && Session::no_daemon(ping.error())) {
     s.say("no daemon runs in " + printable(s.home.dir) + "; the next one is version " TEND_VERSION "\n");
     return kDone;

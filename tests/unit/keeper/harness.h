@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -10,6 +11,10 @@
 #include "core/base/unique_fd.h"
 #include "core/keeper/client.h"
 #include "core/keeper/wire.h"
+
+namespace tend::keeper {
+class Keeper;
+}
 
 namespace tend::keeper::test {
 
@@ -21,6 +26,7 @@ struct Setup {
   int patience_ms = 10000;  // with a supervisor that does not stir, and with apps that do not heed SIGTERM
   int files = 0;            // RLIMIT_NOFILE, and no privilege to exceed it; 0: as the test
   int send_buffer = 0;      // of the keeper's ends; 0: as usual
+  std::function<void(Keeper&)> begin = {};  // in its process, after open()
 };
 
 // Ends the keeper and everything that it started.
