@@ -25,8 +25,8 @@ struct Running {
 
 Running running_of(const Value& ping) {
   const Value& keeper = ping.at("keeper");
-  return {ping.at("supervisor").at("pid").integer(), keeper.at("pid").integer(), keeper.at("upgrades").integer(),
-          ping.at("version").text(), keeper.at("version").text()};
+  return {ping.at("supervisor").at("pid").integer(), keeper.at("pid").integer(),
+          keeper.at("upgrades").integer(), ping.at("version").text(), keeper.at("version").text()};
 }
 
 std::string program_of(const std::string& pid) {
@@ -118,12 +118,13 @@ int tell(Session& s, const Updated& updated) {
     return s.exit_of(kFailed);
   }
   if (!s.pm2) {
-    s.say("keeper " + std::to_string(now.keeper) + ", supervisor " + std::to_string(now.supervisor) + ", version " +
-          printable(now.version) + "; no app was touched\n");
+    s.say("keeper " + std::to_string(now.keeper) + ", supervisor " + std::to_string(now.supervisor) +
+          ", version " + printable(now.version) + "; no app was touched\n");
   }
   if (!updated.keeper) {
-    s.complain("warning: the keeper is of a version that cannot be replaced while it runs; it goes on as it was "
-               "started until the next tend kill or boot");
+    s.complain(
+        "warning: the keeper is of a version that cannot be replaced while it runs; it goes on as it was "
+        "started until the next tend kill or boot");
   }
   return kDone;
 }

@@ -121,7 +121,8 @@ std::string answer(int state, const std::function<Status(const Held&)>& daemon, 
 
 TEST_CASE("a state is read as it was written") { check_example(example()); }
 
-TEST_CASE("the state of version 1 is read, and is what this program writes as long as it is of that version") {
+TEST_CASE(
+    "the state of version 1 is read, and is what this program writes as long as it is of that version") {
   std::ifstream file(TEND_FIXTURES "/keeper-1.bin", std::ios::binary);
   const std::string bytes{std::istreambuf_iterator<char>(file), {}};
   check_example(bytes);
@@ -131,14 +132,15 @@ TEST_CASE("the state of version 1 is read, and is what this program writes as lo
 TEST_CASE("a state of a newer version is refused by its number") {
   std::string bytes = example();
   bytes[8] = static_cast<char>(kStateVersion + 1);
-  CHECK(refusal(bytes) == "keeper state version " + std::to_string(kStateVersion + 1) + "; this tend reads version " +
-                              std::to_string(kStateVersion));
+  CHECK(refusal(bytes) == "keeper state version " + std::to_string(kStateVersion + 1) +
+                              "; this tend reads version " + std::to_string(kStateVersion));
 }
 
 TEST_CASE("a state that was cut off or in which any byte is wrong is refused") {
   const std::string good = example();
   REQUIRE(refusal(good).empty());
-  for (size_t size = 0; size < good.size(); ++size) REQUIRE_MESSAGE(!refusal(good.substr(0, size)).empty(), size);
+  for (size_t size = 0; size < good.size(); ++size)
+    REQUIRE_MESSAGE(!refusal(good.substr(0, size)).empty(), size);
   CHECK(!refusal(good + std::string(8, '\0')).empty());
   for (size_t at = 0; at < good.size(); ++at) {
     for (const int change : {1, 0x80, 0xff}) {

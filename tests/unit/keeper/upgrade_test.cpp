@@ -1,4 +1,5 @@
-// A keeper that goes on from what a former program of its process left, and one that is asked for what it cannot do.
+// A keeper that goes on from what a former program of its process left, and one that is asked for what it
+// cannot do.
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <sys/wait.h>
@@ -30,7 +31,9 @@ pid_t born(int wait_for, const char* script) {
 
 }  // namespace
 
-TEST_CASE("what a former program left goes on: a pending spawn, a living child, an end that nobody saw, what is held") {
+TEST_CASE(
+    "what a former program left goes on: a pending spawn, a living child, an end that nobody saw, what is "
+    "held") {
   int go[2];
   REQUIRE(pipe2(go, O_CLOEXEC) == 0);
   const UniqueFd wait_end(go[0]), go_end(go[1]);
@@ -103,7 +106,8 @@ TEST_CASE("what a former program left goes on: a pending spawn, a living child, 
   }
 }
 
-TEST_CASE("an upgrade without a program, or of a keeper without a home, is refused and nothing else happens") {
+TEST_CASE(
+    "an upgrade without a program, or of a keeper without a home, is refused and nothing else happens") {
   TestKeeper keeper;
   Peer peer = Peer::synced(keeper);
   peer.send(Kind::upgrade);
