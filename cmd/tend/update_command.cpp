@@ -15,6 +15,7 @@ namespace {
 
 constexpr Millis kReplaced{30'000};
 constexpr int kUnknownMethod = -2;  // of a daemon without this request
+constexpr int kMostCuts = 20;
 constexpr std::string_view kGone = " (deleted)";
 
 struct Running {
@@ -24,8 +25,8 @@ struct Running {
 
 Running running_of(const Value& ping) {
   const Value& keeper = ping.at("keeper");
-  return {ping.at("supervisor").at("pid").integer(), keeper.at("pid").integer(), keeper.at("upgrades").integer(),
-          ping.at("version").text(), keeper.at("version").text()};
+  return {ping.at("supervisor").at("pid").integer(), keeper.at("pid").integer(),
+          keeper.at("upgrades").integer(), ping.at("version").text(), keeper.at("version").text()};
 }
 
 std::string program_of(const std::string& pid) {
@@ -46,6 +47,15 @@ std::string wanted_program(const Session& s) {
 }
 
 bool was_cut(const Error& error) { return error.code == ECONNRESET || error.code == EPIPE; }
+
+// One that is about to be replaced by somebody else's update may not come to answer: its successor is asked.
+Result<Value> ask_ping(Session& s) {
+  for (int tries = 0;; ++tries) {
+    auto ping = s.ask(api::kPing, Map{}, s.pm2 ? Need::started : Need::existing);
+    if (ping || !was_cut(ping.error()) || tries == kMostCuts) return ping;
+    s.disconnect();
+  }
+}
 
 // The connection to the former supervisor ends with an error; the next waits in the keeper's backlog.
 Result<Running> await_successor(const Session& s, int64_t former) {
@@ -108,12 +118,13 @@ int tell(Session& s, const Updated& updated) {
     return s.exit_of(kFailed);
   }
   if (!s.pm2) {
-    s.say("keeper " + std::to_string(now.keeper) + ", supervisor " + std::to_string(now.supervisor) + ", version " +
-          printable(now.version) + "; no app was touched\n");
+    s.say("keeper " + std::to_string(now.keeper) + ", supervisor " + std::to_string(now.supervisor) +
+          ", version " + printable(now.version) + "; no app was touched\n");
   }
   if (!updated.keeper) {
-    s.complain("warning: the keeper is of a version that cannot be replaced while it runs; it goes on as it was "
-               "started until the next tend kill or boot");
+    s.complain(
+        "warning: the keeper is of a version that cannot be replaced while it runs; it goes on as it was "
+        "started until the next tend kill or boot");
   }
   return kDone;
 }
@@ -121,7 +132,7 @@ int tell(Session& s, const Updated& updated) {
 }  // namespace
 
 int update_command(Session& s) {
-  const auto ping = s.ask(api::kPing, Map{}, s.pm2 ? Need::started : Need::existing);
+  const auto ping = ask_ping(s);
   if (!ping && Session::no_daemon(ping.error())) {
     s.say("no daemon runs in " + printable(s.home.dir) + "; the next one is version " TEND_VERSION "\n");
     return kDone;

@@ -101,7 +101,8 @@ Result<UniqueFd> write_state(StateHead head, EntryTable& entries, const FdTable&
 Result<StateReader> StateReader::open(int fd) {
   struct stat info {};
   if (fstat(fd, &info) != 0) return fail_errno("stat the state");
-  if (!S_ISREG(info.st_mode) || info.st_size < static_cast<off_t>(kLeastHead)) return fail("no keeper's state");
+  if (!S_ISREG(info.st_mode) || info.st_size < static_cast<off_t>(kLeastHead))
+    return fail("no keeper's state");
   const auto size = static_cast<size_t>(info.st_size);
   void* bytes = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd, 0);
   if (bytes == MAP_FAILED) return fail_errno("map the state");
@@ -137,9 +138,10 @@ Status StateReader::check() {
   std::memcpy(&head_, bytes_, std::min(sizeof head_, size_t{head_.head_size}));
   StateHead zeroed = head_;
   zeroed.sum = 0;
-  uint64_t sum = sum_of(reinterpret_cast<const char*>(&zeroed), std::min(sizeof zeroed, size_t{head_.head_size}),
-                        kSumOfNothing);
-  if (head_.head_size > sizeof head_) sum = sum_of(bytes_ + sizeof head_, head_.head_size - sizeof head_, sum);
+  uint64_t sum = sum_of(reinterpret_cast<const char*>(&zeroed),
+                        std::min(sizeof zeroed, size_t{head_.head_size}), kSumOfNothing);
+  if (head_.head_size > sizeof head_)
+    sum = sum_of(bytes_ + sizeof head_, head_.head_size - sizeof head_, sum);
   sum = sum_of(bytes_ + head_.head_size, size_ - head_.head_size, sum);
   if (sum != head_.sum) return fail("the keeper's state is damaged");
   for (size_t i = 0; i < entries(); ++i) {

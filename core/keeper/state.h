@@ -1,6 +1,6 @@
-// What a keeper leaves to the program that takes its place by execve: its tables and what it needs to go on, as
-// fixed little-endian structs in a memfd. A change of a struct adds fields at its end and counts kStateVersion up:
-// an older state is read, with zeros for what it lacks; a newer one is refused.
+// What a keeper leaves to the program that takes its place by execve: its tables and what it needs to go on,
+// as fixed little-endian structs in a memfd. A change of a struct adds fields at its end and counts
+// kStateVersion up: an older state is read, with zeros for what it lacks; a newer one is refused.
 #pragma once
 
 #include <cstddef>
@@ -25,14 +25,14 @@ inline constexpr uint32_t kReopenOwed = 2;
 struct StateHead {
   uint64_t magic = kStateMagic;
   uint32_t version = kStateVersion;
-  uint32_t head_size = 0;   // this and the next four are write_state()'s
+  uint32_t head_size = 0;  // this and the next four are write_state()'s
   uint32_t entry_size = 0;
   uint32_t entry_count = 0;
   uint32_t held_size = 0;
   uint32_t held_count = 0;
   uint64_t sum = 0;  // FNV-1a of all the bytes, this field zero
   uint64_t epoch = 0;
-  int64_t started = 0;  // monotonic ms
+  int64_t started = 0;                   // monotonic ms
   uint64_t nofile = 0, nofile_most = 0;  // what children get
   char oom_score_adj[16] = {};
   uint32_t umask = 0;

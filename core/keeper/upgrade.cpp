@@ -1,8 +1,9 @@
-// The program of the keeper is replaced by execve: pid, children and descriptors stay. First the new one says in a
-// child of its own that it can read what it would be left; then the supervisor is ended, so that nothing is under way;
-// then the tables go into a memfd. Whatever fails, this program goes on.
+// The program of the keeper is replaced by execve: pid, children and descriptors stay. First the new one says
+// in a child of its own that it can read what it would be left; then the supervisor is ended, so that nothing
+// is under way; then the tables go into a memfd. Whatever fails, this program goes on.
 #include <fcntl.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -39,9 +40,11 @@ void execute(int program, std::vector<std::string> arguments) {
   execve(path.data(), argv.data(), environ);
 }
 
-// In the child; it holds what the new keeper would.
+// In the child; it holds what the new keeper would, the lock of the home too, and so must not outlive this
+// one.
 [[noreturn]] void check(int program, int state, int answer, const std::vector<std::string>& arguments) {
   default_signals();
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (const auto reader = StateReader::open(state)) keep_over_exec(*reader, true);
   fcntl(state, F_SETFD, 0);
   fcntl(answer, F_SETFD, 0);
@@ -148,8 +151,8 @@ Result<UniqueFd> Keeper::save() {
   return write_state(head, entries_, held_);
 }
 
-// The signals that are handled stay blocked: what comes in between is pending for the new program, and a child that
-// ends is found by its waitpid.
+// The signals that are handled stay blocked: what comes in between is pending for the new program, and a
+// child that ends is found by its waitpid.
 void Keeper::execute_successor() {
   const Result<UniqueFd> state = save();
   if (!state) return;

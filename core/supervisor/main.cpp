@@ -283,10 +283,9 @@ Status check_inheritance(const Home& home, const std::function<int(std::string_v
     const std::string folder = home.dir + "/";
     return fail(why.rfind(folder, 0) == 0 ? why.substr(folder.size()) : why);
   }
+  // Without them the counters would start anew, and apps whose process nobody can place would be restarted.
   const int slots = held(kSlots);
-  if (slots < 0) return {};
-  Status good = journal::SlotTable::check(slots);
-  return good || good.error().code != EPROTONOSUPPORT ? Status() : good;
+  return slots < 0 ? Status() : journal::SlotTable::check(slots);
 }
 
 int run(const Home& home, Console console) {

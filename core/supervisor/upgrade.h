@@ -1,4 +1,5 @@
-// `update`: the keeper is asked to take another program. If it does, this supervisor is ended with the call open.
+// `update`: the keeper is asked to take another program. If it does, this supervisor is ended with the call
+// open.
 #pragma once
 
 #include <memory>

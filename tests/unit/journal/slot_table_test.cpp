@@ -5,6 +5,8 @@
 
 #include <csignal>
 #include <cstring>
+#include <fstream>
+#include <iterator>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -93,6 +95,59 @@ TEST_CASE("what is no slot table, of another layout or too short is refused") {
     CHECK_MESSAGE(!with(bad, 1 << 20), byte);
   }
   CHECK(!SlotTable::adopt(UniqueFd()).has_value());
+}
+
+TEST_CASE("a table of layout 6 is read") {
+  std::ifstream file(TEND_FIXTURES "/slots-6.bin", std::ios::binary);
+  const std::string bytes{std::istreambuf_iterator<char>(file), {}};
+  UniqueFd fd(::memfd_create("test", MFD_CLOEXEC));
+  REQUIRE(::write(fd.get(), bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()));
+  CHECK(SlotTable::check(fd.get()).has_value());
+  const auto table = SlotTable::adopt(std::move(fd));
+  REQUIRE_MESSAGE(table.has_value(), table.error().message);
+  REQUIRE(table->all().size() == 1);
+  const Slot s = table->all()[0];
+  CHECK(s.id == 7);
+  CHECK(s.pid == 4711);
+  CHECK(s.other_pid == 4712);
+  CHECK(s.state.phase == lifecycle::Phase::online);
+  CHECK(s.state.wanted);
+  CHECK(s.state.executed);
+  CHECK(s.state.spawn == 3);
+  CHECK(s.state.last_spawn == 4);
+  CHECK(s.state.restarts == 2);
+  CHECK(s.state.unstable == 1);
+  CHECK(s.state.last_status == 9);
+  CHECK(s.state.has_exit);
+  CHECK(s.state.since.n == 123456);
+  CHECK(s.state.other.role == lifecycle::Other::Role::leaving);
+  CHECK(s.state.other.spawn == 2);
+  CHECK(s.created_wall == 1700000000001);
+  CHECK(s.spawned_wall == 1700000000002);
+  CHECK(s.cause_wall == 1700000000003);
+  CHECK(std::string_view(s.cause_text) == "user root: restart api");
+  CHECK(s.answers);
+  CHECK(s.owes_ack);
+  CHECK(s.main_start == 99);
+  CHECK(s.notices == 5);
+  CHECK(std::string_view(s.status_text) == "serving");
+}
+
+TEST_CASE("a table of a newer layout is refused as such, and only that one is") {
+  const SlotTable table = made(1);
+  CHECK(SlotTable::check(table.fd()).has_value());
+  const auto code_with = [&](char layout) {
+    REQUIRE(::pwrite(table.fd(), &layout, 1, 8) == 1);
+    const Status checked = SlotTable::check(table.fd());
+    const auto next = adopted(table);
+    REQUIRE_FALSE(next.has_value());
+    REQUIRE_FALSE(checked.has_value());
+    CHECK(checked.error().message == next.error().message);
+    CHECK(checked.error().code == next.error().code);
+    return next.error().code;
+  };
+  CHECK(code_with(100) == EPROTONOSUPPORT);
+  CHECK(code_with(1) == 0);
 }
 
 TEST_CASE("a writer killed at any moment leaves whole slots") {

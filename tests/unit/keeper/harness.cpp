@@ -65,6 +65,7 @@ void limit_files(int files) {
   };
   Keeper keeper(std::move(settings));
   if (!keeper.open()) _exit(98);
+  if (setup.begin) setup.begin(keeper);
   _exit(keeper.run());
 }
 

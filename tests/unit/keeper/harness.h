@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -10,6 +11,10 @@
 #include "core/base/unique_fd.h"
 #include "core/keeper/client.h"
 #include "core/keeper/wire.h"
+
+namespace tend::keeper {
+class Keeper;
+}
 
 namespace tend::keeper::test {
 
@@ -22,6 +27,7 @@ struct Setup {
   int files = 0;            // RLIMIT_NOFILE, and no privilege to exceed it; 0: as the test
   bool succeeds = false;    // the first end is a lost keeper's supervisor's
   int send_buffer = 0;      // of the keeper's ends; 0: as usual
+  std::function<void(Keeper&)> begin = {};  // in its process, after open()
 };
 
 // Ends the keeper and everything that it started.
