@@ -13,6 +13,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <new>
 
 #include "core/keeper/home_lock.h"
 #include "core/keeper/keeper.h"
@@ -85,7 +86,7 @@ uint64_t random_epoch() {
 
 }  // namespace
 
-int run(const Options& options) {
+int run(const Options& options) try {
   fill_standard_fds();
   // Nothing that a caller forgot to close may live as long as the apps do.
   UniqueFd ready(options.ready_fd);
@@ -126,6 +127,9 @@ int run(const Options& options) {
   const int status = keeper.run();
   home.remove_socket();
   return status;
+} catch (const std::bad_alloc&) {  // before it ran: the loop itself refuses what it has no memory for
+  std::fputs("tend: keeper: out of memory\n", stderr);
+  return 1;
 }
 
 }  // namespace tend::keeper

@@ -4,6 +4,7 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <new>
 
 #include "core/keeper/keeper.h"
 #include "core/keeper/wire.h"
@@ -49,7 +50,11 @@ void Keeper::take(Received& request) {
       reacted_ = true;  // it lives and was told: from here on it is its business
       terminate_at_.reset();
     }
-    code = apply(request);
+    try {
+      code = apply(request);
+    } catch (const std::bad_alloc&) {  // the tables grow before anything is done
+      code = ENOMEM;
+    }
   }
   if (code == 0) return;
   refusal_ = Message{};

@@ -21,6 +21,7 @@ struct Setup {
   int patience_ms = 10000;  // with a supervisor that does not stir, and with apps that do not heed SIGTERM
   int files = 0;            // RLIMIT_NOFILE, and no privilege to exceed it; 0: as the test
   int send_buffer = 0;      // of the keeper's ends; 0: as usual
+  void (*prepare)() = nullptr;  // called in the keeper's process before it opens
 };
 
 // Ends the keeper and everything that it started.
