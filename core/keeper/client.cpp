@@ -128,6 +128,8 @@ bool Client::Impl::read_some() {
       case Got::closed:
         return false;
       case Got::malformed:
+        break;
+      case Got::cut:
         // Descriptors that did not fit into our table: the report says which, its fd is missing.
         received.message.fd_count = static_cast<uint32_t>(received.fd_count);
         [[fallthrough]];

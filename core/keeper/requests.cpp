@@ -23,7 +23,8 @@ size_t allowed_fds(Kind kind) {
 bool Keeper::read_requests(int budget) {
   Received request;
   while (budget-- > 0 && !blocked_) {
-    switch (receive_message(life_.socket.get(), request)) {
+    const Got got = receive_message(life_.socket.get(), request);
+    switch (got) {
       case Got::nothing:
         return true;
       case Got::closed:
@@ -33,8 +34,9 @@ bool Keeper::read_requests(int budget) {
         refusal_ = Message{};
         refusal_->a = EMSGSIZE;
         break;
+      case Got::cut:
       case Got::message:
-        take(request);
+        take(request, got == Got::cut);
         break;
     }
     flush();
@@ -42,8 +44,9 @@ bool Keeper::read_requests(int budget) {
   return true;
 }
 
-void Keeper::take(Received& request) {
+void Keeper::take(Received& request, bool cut) {
   int code = check_message(request, settings_.epoch);
+  if (cut && code == EBADF) code = EMFILE;
   if (code == 0 && request.fd_count > allowed_fds(request.message.kind)) code = EINVAL;
   if (code == 0) {
     if (phase_ == Phase::asked && !terminate_owed_) {
