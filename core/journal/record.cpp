@@ -38,6 +38,13 @@ struct CloseFile {
 };
 using File = std::unique_ptr<std::FILE, CloseFile>;
 
+// What a power cut leaves of a header whose blocks were not written yet: a part of it, or zeros.
+bool is_unwritten(std::string_view header) {
+  const bool part = header.size() < kFileHeaderSize &&
+                    header.substr(0, kMagic.size()) == kMagic.substr(0, std::min(header.size(), kMagic.size()));
+  return part || header.find_first_not_of('\0') == std::string_view::npos;
+}
+
 Status read_file_header(const std::string& path, std::array<char, kFileHeaderSize>& raw, Scan& found) {
   if (std::string_view(raw.data(), kMagic.size()) != kMagic) return fail(path + ": not a journal of tend");
   const uint32_t version = get_u32(&raw[8]);
@@ -127,8 +134,14 @@ Result<Scan> scan(const std::string& path) {
   if (!file) return fail_errno("open " + path);
   own.release();
   std::array<char, kFileHeaderSize> header{};
-  if (std::fread(header.data(), 1, header.size(), file.get()) != header.size())
-    return fail(path + ": not a journal of tend");
+  const std::size_t got = std::fread(header.data(), 1, header.size(), file.get());
+  if (is_unwritten({header.data(), got})) {
+    found.header_damaged = true;
+    found.damage = path + ": its begin was never written; it counts as empty";
+    found.fd = std::move(fd);
+    return found;
+  }
+  if (got != header.size()) return fail(path + ": not a journal of tend");
   if (auto ok = read_file_header(path, header, found); !ok) return tl::unexpected(ok.error());
   found.good_size = kFileHeaderSize;
 

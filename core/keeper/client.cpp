@@ -133,6 +133,8 @@ bool Client::Impl::read_some() {
       case Got::closed:
         return false;
       case Got::malformed:
+        break;
+      case Got::cut:
         // Descriptors that did not fit into our table: the report says which, its fd is missing.
         received.message.fd_count = static_cast<uint32_t>(received.fd_count);
         [[fallthrough]];
@@ -180,6 +182,9 @@ void Client::Impl::reflect(Report& r) {
     case Kind::spawn_failed:
     case Kind::exited:
       return mirror.gone(r.id, r.spawn);
+    case Kind::refused:
+      if (r.c == static_cast<int64_t>(Kind::spawn)) mirror.gone(r.id, r.spawn);
+      return;
     case Kind::held:
       // Without a copy it would be lost with this keeper, no sooner.
       if (r.fd) [[maybe_unused]]

@@ -28,8 +28,14 @@ void FdTable::hold(std::string_view name, UniqueFd fd) {
     held_[i].fd = std::move(fd);
     return;
   }
-  held_.push_back(Held{std::string(name), std::move(fd)});
+  Held held{std::string(name), std::move(fd)};
   hashes_.push_back(hash_of(name));
+  try {
+    held_.push_back(std::move(held));
+  } catch (...) {
+    hashes_.pop_back();  // the two go together
+    throw;
+  }
 }
 
 void FdTable::drop(std::string_view name) {

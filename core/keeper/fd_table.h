@@ -17,7 +17,8 @@ class FdTable {
     UniqueFd fd;
   };
 
-  void hold(std::string_view name, UniqueFd fd);  // replaces in place
+  // Replaces in place. Throws std::bad_alloc, and then nothing has changed.
+  void hold(std::string_view name, UniqueFd fd);
   void drop(std::string_view name);               // unknown: nothing
   // Indices 0 … size() - 1 with holes; they move only in drop().
   size_t slots() const { return held_.size(); }

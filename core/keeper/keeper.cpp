@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <climits>
 #include <csignal>
+#include <new>
 #include <utility>
 
 #include "core/base/clock.h"
@@ -213,7 +214,11 @@ void Keeper::on_time() {
 
 void Keeper::start_supervisor() {
   life_began_ = now();
-  Result<Life> life = settings_.start_supervisor();
+  Result<Life> life = fail("");
+  try {
+    life = settings_.start_supervisor();
+  } catch (const std::bad_alloc&) {  // tried again as any other that fails at once
+  }
   if (!life) {
     supervisor_gone();
     return;

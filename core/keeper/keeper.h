@@ -96,7 +96,7 @@ class Keeper {
 
   // requests.cpp
   bool read_requests(int budget);
-  void take(Received& request);
+  void take(Received& request, bool cut);
   int apply(Received& request);
   int on_hello(const Received& request);
   int on_spawn(Received& request);

@@ -16,6 +16,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <functional>
+#include <new>
 #include <optional>
 
 #include "core/base/clock.h"
@@ -177,7 +178,7 @@ int resume(const Options& options) {
 
 }  // namespace
 
-int run(const Options& options) {
+int run(const Options& options) try {
   if (options.state_fd >= 0) return resume(options);
   fill_standard_fds();
   // Nothing that a caller forgot to close may live as long as the apps do.
@@ -209,6 +210,9 @@ int run(const Options& options) {
     tell(ready, kKeeperReady);
     return {};
   });
+} catch (const std::bad_alloc&) {  // before it ran: the loop itself refuses what it has no memory for
+  std::fputs("tend: keeper: out of memory\n", stderr);
+  return 1;
 }
 
 int check_state(int state_fd, int answer_fd, const std::function<Status(const Held&)>& daemon) {

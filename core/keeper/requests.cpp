@@ -7,6 +7,7 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <new>
 
 #include "core/keeper/keeper.h"
 #include "core/keeper/wire.h"
@@ -25,7 +26,8 @@ size_t allowed_fds(Kind kind) {
 bool Keeper::read_requests(int budget) {
   Received request;
   while (budget-- > 0 && !blocked_) {
-    switch (receive_message(life_.socket.get(), request)) {
+    const Got got = receive_message(life_.socket.get(), request);
+    switch (got) {
       case Got::nothing:
         return true;
       case Got::closed:
@@ -35,8 +37,9 @@ bool Keeper::read_requests(int budget) {
         refusal_ = Message{};
         refusal_->a = EMSGSIZE;
         break;
+      case Got::cut:
       case Got::message:
-        take(request);
+        take(request, got == Got::cut);
         break;
     }
     flush();
@@ -44,15 +47,20 @@ bool Keeper::read_requests(int budget) {
   return true;
 }
 
-void Keeper::take(Received& request) {
+void Keeper::take(Received& request, bool cut) {
   int code = check_message(request, settings_.epoch);
+  if (cut && code == EBADF) code = EMFILE;
   if (code == 0 && request.fd_count > allowed_fds(request.message.kind)) code = EINVAL;
   if (code == 0) {
     if (phase_ == Phase::asked && !terminate_owed_) {
       reacted_ = true;  // it lives and was told: from here on it is its business
       terminate_at_.reset();
     }
-    code = apply(request);
+    try {
+      code = apply(request);
+    } catch (const std::bad_alloc&) {  // the tables grow before anything is done
+      code = ENOMEM;
+    }
   }
   if (code == 0) return;
   refusal_ = Message{};

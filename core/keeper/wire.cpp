@@ -70,8 +70,9 @@ Got receive_message(int socket, Received& out) {
   if (n < 0) return errno == EAGAIN || errno == EWOULDBLOCK ? Got::nothing : Got::closed;
   take_descriptors(header, out);
   if (n == 0) return Got::closed;
-  const bool whole = n == static_cast<ssize_t>(sizeof out.message);
-  return whole && (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0 ? Got::message : Got::malformed;
+  const bool whole = n == static_cast<ssize_t>(sizeof out.message) && (header.msg_flags & MSG_TRUNC) == 0;
+  if (!whole) return Got::malformed;
+  return (header.msg_flags & MSG_CTRUNC) != 0 ? Got::cut : Got::message;
 }
 
 int check_message(const Received& received, uint64_t epoch) {

@@ -229,18 +229,18 @@ void on_spawned(Transition& t, Millis now, const Policy& p) {
   if (p.exp_backoff.n > 0) t.act(Arm{s.spawn, Timer::stable, now + kStableAfter});
 }
 
-void on_spawn_failed(Transition& t, Millis now, const Policy& p) {
+void on_spawn_failed(Transition& t, Millis now, const Policy& p, Cause cause) {
   State& s = t.state;
   if (s.phase == Phase::stopping) return gone(t, now, p);
   if (s.phase != Phase::launching || s.executed) return;
   if (s.other.role == Role::serving) {
     take_back(t, now, p);
     s.other = Other{};  // there is no such process
-    s.cause = Cause::spawn_failed;
+    s.cause = cause;
     return;
   }
   end_launch(t);
-  s.cause = Cause::spawn_failed;
+  s.cause = cause;
   s.exited_at = now;
   judge(t, now, p);
 }
@@ -387,7 +387,7 @@ Transition step(const State& state, const Event& event, Millis now, const Policy
               if (state.phase == Phase::stopping && state.draining) ask_to_end(t, now, p);
             },
             [&](Extend e) { on_extend(t, e, now); },  //
-            [&](SpawnFailed) { on_spawn_failed(t, now, p); },
+            [&](SpawnFailed e) { on_spawn_failed(t, now, p, e.starved ? Cause::starved : Cause::spawn_failed); },
             [&](Exited e) { on_exited(t, e.status, now, p); }, [&](TreeGone) { on_tree_gone(t, now, p); },
             [&](Fired e) { on_fired(t, e.timer, now, p); }},
       event);

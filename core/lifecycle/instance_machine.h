@@ -28,7 +28,8 @@ namespace tend::lifecycle {
 enum class Phase : uint8_t { stopped, waiting, errored, launching, online, stopping, sweeping };
 
 // Why the present process was started, or why the last one ended. Shown by describe.
-enum class Cause : uint8_t { none, user, crash, exited, memory, cron, watch, heartbeat, not_ready, spawn_failed, keeper_lost, probe };
+enum class Cause : uint8_t { none, user, crash, exited, memory, cron, watch, heartbeat, not_ready, spawn_failed, keeper_lost, probe,
+                             starved };
 
 // The second process of an instance, in a reload only.
 struct Other {
@@ -95,6 +96,7 @@ inline constexpr int kTimerKinds = 5;
 inline constexpr Millis kStableAfter{30000};  // uptime that forgets the backoff (compat.md 4.3)
 inline constexpr Millis kMaxBackoff{15000};
 inline constexpr Millis kSpawnRetry{100};      // first delay after a failed exec, doubled by each unstable exit
+inline constexpr Millis kMaxStarved{5000};    // the delay after a start that the machine had no room for, doubled up to this
 inline constexpr Millis kMinKillRepeat{100};   // between SIGKILLs, also with a kill time-out of 0
 // Exited::status where there is none; no wait status has these values. Unknown: the keeper was lost. Forked: the
 // process was no child of the keeper, but one that the app had named as its main one.
@@ -112,7 +114,8 @@ struct Spawned { uint32_t spawn; };             // exec succeeded
 struct Ready { uint32_t spawn; };               // the app said so
 struct Drained { uint32_t spawn; };             // the leaving or stopping one has nothing left to finish
 struct Extend { uint32_t spawn; Millis by; };   // the app asks: no end of its start or stop before now + by
-struct SpawnFailed { uint32_t spawn; };         // fork or exec failed; no process exists
+// Fork or exec failed; no process exists. starved: for want of processes, memory or descriptors, which may come back.
+struct SpawnFailed { uint32_t spawn; bool starved = false; };
 struct Exited { uint32_t spawn; int32_t status; };
 struct TreeGone { uint32_t spawn; };            // no descendant is left
 struct Fired { uint32_t spawn; Timer timer; };

@@ -28,6 +28,9 @@ Cause cause_of(int32_t status) {
 }
 
 Verdict judge_exit(State& s, const Policy& p) {
+  // No fault of the app's: it is tried until the machine has room for it.
+  if (s.cause == Cause::starved) return Verdict::relaunch;
+  if (p.exp_backoff.n == 0) s.backoff = Millis{0};
   const bool never_ran = s.cause == Cause::spawn_failed;
   if (never_ran && s.fresh) return Verdict::fail;
   if (!p.autorestart || (s.has_exit && !never_ran && is_stop_code(s.last_status, p))) return Verdict::stop;
@@ -40,6 +43,10 @@ Verdict judge_exit(State& s, const Policy& p) {
 }
 
 Millis next_delay(State& s, const Policy& p) {
+  if (s.cause == Cause::starved) {
+    s.backoff = std::clamp(s.backoff * 2, kSpawnRetry, kMaxStarved);
+    return s.backoff;
+  }
   if (p.exp_backoff.n > 0) {
     s.backoff = s.backoff.n == 0 ? p.exp_backoff : Millis{s.backoff.n + s.backoff.n / 2};
     s.backoff = std::min(s.backoff, kMaxBackoff);

@@ -2,6 +2,9 @@
 
 #include <sys/wait.h>
 
+#include <cerrno>
+#include <cstring>
+
 #include "core/supervisor/policy.h"
 
 namespace tend::supervisor {
@@ -9,9 +12,33 @@ namespace {
 
 constexpr std::string_view kCauses[] = {"none",      "user",         "crash",       "exited",
                                         "memory",    "cron",         "watch",       "heartbeat",
-                                        "not_ready", "spawn_failed", "keeper_lost", "probe"};
+                                        "not_ready", "spawn_failed", "keeper_lost", "probe",
+                                        "starved"};
+
+constexpr std::string_view kSteps[] = {"start",
+                                       "fork",
+                                       "set up a session of",
+                                       "join the cgroup of",
+                                       "set limits of",
+                                       "enter the folder of",
+                                       "place descriptors of",
+                                       "change the user of",
+                                       "execute"};
 
 }  // namespace
+
+bool for_want(int code) { return code == EAGAIN || code == ENOMEM || code == EMFILE || code == ENFILE; }
+
+std::string spawn_error_text(const Instance& app, const keeper::Report& report) {
+  const auto step = static_cast<std::size_t>(report.b);
+  const int code = static_cast<int>(report.a);
+  const bool folder = report.b == static_cast<int64_t>(keeper::Step::directory);
+  return "cannot " + std::string(kSteps[step < std::size(kSteps) ? step : 0]) + " " +
+         (folder                             ? app.spec->cwd
+          : app.spec->interpreter == "none" ? app.spec->script
+                                             : app.spec->interpreter) +
+         ": " + std::strerror(code) + (for_want(code) ? "; tried again until there is room" : "");
+}
 
 std::string_view cause_word(lifecycle::Cause cause) { return kCauses[static_cast<std::size_t>(cause)]; }
 
@@ -36,6 +63,7 @@ std::string cause_text(const Instance& app) {
       }
       return "exited with code " + std::to_string(WEXITSTATUS(s.last_status));
     case Cause::spawn_failed:
+    case Cause::starved:
       return app.error.empty() ? "could not be executed" : app.error;
     case Cause::not_ready:
       return "not ready within " + show(app.policy.ready);

@@ -4,11 +4,15 @@
 #include <string>
 #include <string_view>
 
+#include "core/keeper/client.h"
 #include "core/supervisor/instance.h"
 
 namespace tend::supervisor {
 
 std::string_view cause_word(lifecycle::Cause cause);  // "crash", "heartbeat" …: for programs
+// Processes, memory or descriptors were lacking: what failed so may succeed later.
+bool for_want(int code);
+std::string spawn_error_text(const Instance& app, const keeper::Report& report);
 std::string cause_text(const Instance& app);  // "killed by SIGKILL", "user root: tend restart api" …
 
 }  // namespace tend::supervisor

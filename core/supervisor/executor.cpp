@@ -6,6 +6,7 @@
 #include "core/base/match.h"
 #include "core/config/config.h"
 #include "core/loop/work.h"
+#include "core/supervisor/causes.h"
 
 namespace tend::supervisor {
 namespace {
@@ -132,7 +133,7 @@ void Executor::planned(const PlanInput& in, Result<keeper::SpawnRequest> request
   Status sent = request ? hand_over(*app, in, *request) : Status(tl::unexpected(request.error()));
   if (sent) return;
   app->error = sent.error().message;
-  feed_(id, lifecycle::SpawnFailed{number});
+  feed_(id, lifecycle::SpawnFailed{number, for_want(sent.error().code)});
 }
 
 Status Executor::hand_over(Instance& app, const PlanInput& in, keeper::SpawnRequest& request) {
@@ -147,7 +148,7 @@ Status Executor::hand_over(Instance& app, const PlanInput& in, keeper::SpawnRequ
   auto input = make_pipe();
   auto out = make_pipe();
   auto err = make_pipe();
-  if (!input || !out || !err) return fail("too many open descriptors: raise the limit (ulimit -n)");
+  if (!input || !out || !err) return fail("too many open descriptors: raise the limit (ulimit -n)", EMFILE);
   Ends channel, heartbeat;
   if (has_node_channel(*app.spec)) {
     auto made = make_ends();

@@ -117,7 +117,8 @@ class Main {
     auto wanted = journal::Journal::load(home_.journal(), journal::current_boot_id());
     if (!wanted) {
       log_->error(wanted.error().message);
-      return refuse(wanted.error().message);
+      return refuse(wanted.error().message + "; nothing was changed and the apps run on without care; to end them: kill " +
+                    std::to_string(keeper_pid));
     }
     if (!wanted->warning.empty()) log_->warn(wanted->warning);
     if (!wanted->same_boot) *wanted = {};  // another boot: nothing but by resurrect (settled 4)
@@ -178,6 +179,7 @@ class Main {
 
   // What is left is from a newer version: touch nothing, and say so to whoever asks for anything but that version.
   void refuse(const std::string& why) {
+    if (asked_to_end_ != 0) return loop_.stop();  // the keeper ends the apps
     refusing_ =
         std::make_unique<ipc::RpcServer>(loop_, *log_, UniqueFd(kListenerFd), TEND_VERSION,
                                          [this, why](const std::shared_ptr<ipc::Call>& call) {
@@ -186,6 +188,7 @@ class Main {
   }
 
   void terminate(int signal) {
+    if (refusing_) return loop_.stop();
     if (!running_) asked_to_end_ = signal;  // the order may come before there is anything to end
     if (!running_ || ending_) return;
     ending_ = true;

@@ -1,6 +1,7 @@
 #include "core/supervisor/supervisor.h"
 
 #include <algorithm>
+#include <cstring>
 #include <ctime>
 #include <filesystem>
 #include <optional>
@@ -8,6 +9,7 @@
 #include "core/base/match.h"
 #include "core/loop/work.h"
 #include "core/model/env.h"
+#include "core/supervisor/causes.h"
 #include "core/supervisor/policy.h"
 #include "core/supervisor/spawn_plan.h"
 
@@ -357,25 +359,17 @@ void Supervisor::on_report(keeper::Report r) {
       if (r.kind == Kind::spawned) feed(r.id, lifecycle::Spawned{r.spawn});
       note(*app);
       break;
+    case Kind::refused:  // nothing is known of it there, so nothing is to be acknowledged
+      if (r.c != static_cast<int64_t>(Kind::spawn)) {
+        m_.log.error("the keeper refused a request (" + std::to_string(r.c) + "): " + std::strerror(static_cast<int>(r.a)));
+        break;
+      }
+      r.b = 0;
+      [[fallthrough]];
     case Kind::spawn_failed:
       if (ours) {
-        constexpr std::string_view kSteps[] = {"start",
-                                               "fork",
-                                               "set up a session of",
-                                               "join the cgroup of",
-                                               "set limits of",
-                                               "enter the folder of",
-                                               "place descriptors of",
-                                               "change the user of",
-                                               "execute"};
-        const auto step = static_cast<std::size_t>(r.b);
-        const bool folder = r.b == static_cast<int64_t>(keeper::Step::directory);
-        app->error = std::string("cannot ") + std::string(kSteps[step < std::size(kSteps) ? step : 0]) + " " +
-                     (folder                             ? app->spec->cwd
-                      : app->spec->interpreter == "none" ? app->spec->script
-                                                         : app->spec->interpreter) +
-                     ": " + std::strerror(static_cast<int>(r.a));
-        feed(r.id, lifecycle::SpawnFailed{r.spawn});
+        app->error = spawn_error_text(*app, r);
+        feed(r.id, lifecycle::SpawnFailed{r.spawn, for_want(static_cast<int>(r.a))});
       }
       m_.keeper.ack(r.id, r.spawn);
       break;

@@ -16,7 +16,7 @@ def titled(tend, title):
 
 
 class Daemon(TendTest):
-    def test_two_hundred_commands_at_once_on_an_empty_home_make_one_daemon(self):
+    def test_17_two_hundred_commands_at_once_on_an_empty_home_make_one_daemon(self):
         # What only looks starts no daemon, so these start an app each.
         children = [self.tend.popen("start", "sleep", "--name", f"n{n}", "--", "1000") for n in range(200)]
         for child in children:

@@ -63,6 +63,7 @@ void limit_files(int files) {
     if (next == ends.size()) return fail("no more lives");
     return Life{std::move(ends[next++]), 0};
   };
+  if (setup.prepare != nullptr) setup.prepare();
   Keeper keeper(std::move(settings));
   if (!keeper.open()) _exit(98);
   if (setup.begin) setup.begin(keeper);

@@ -28,6 +28,7 @@ struct Setup {
   bool succeeds = false;    // the first end is a lost keeper's supervisor's
   int send_buffer = 0;      // of the keeper's ends; 0: as usual
   std::function<void(Keeper&)> begin = {};  // in its process, after open()
+  void (*prepare)() = nullptr;  // called in the keeper's process before it opens
 };
 
 // Ends the keeper and everything that it started.

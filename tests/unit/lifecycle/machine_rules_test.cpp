@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "tests/unit/lifecycle/driver.h"
@@ -327,6 +328,32 @@ TEST_CASE("a failed exec is final for who asked, and retried with a delay for on
     d.feed(SpawnFailed{d.state.spawn});
   }
   CHECK(d.state.phase == Phase::waiting);  // it left the window: tried for ever, slowly
+}
+
+TEST_CASE("a start that the machine has no room for is tried until there is some") {
+  Driver d;
+  d.policy.max_restarts = 2;
+  d.feed(Start{});
+  CHECK(d.feed(SpawnFailed{1, true}) == Phase::waiting);
+  CHECK(d.state.cause == Cause::starved);
+  int64_t former = 0;
+  for (int i = 0; i < 20; ++i) {
+    REQUIRE(d.state.phase == Phase::waiting);
+    const int64_t delay = (d.state.due - d.now).n;
+    CHECK(delay >= std::max<int64_t>(former, 100));
+    CHECK(delay <= kMaxStarved.n);
+    former = delay;
+    d.feed(Fired{d.state.spawn, Timer::restart}, delay);
+    d.feed(SpawnFailed{d.state.spawn, true});
+  }
+  CHECK(former == kMaxStarved.n);
+  CHECK(d.state.unstable == 0);
+  d.feed(Fired{d.state.spawn, Timer::restart}, former);
+  CHECK(d.feed(Spawned{d.state.spawn}) == Phase::online);
+  d.crash(5000);
+  CHECK(d.state.backoff == Millis{0});
+  d.feed(Stop{});
+  CHECK(d.feed(SpawnFailed{d.state.spawn, true}) == Phase::stopped);
 }
 
 TEST_CASE("a failed exec while it is stopped ends the stop") {
