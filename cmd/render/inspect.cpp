@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "cmd/render/width.h"
+#include "core/base/text.h"
 
 namespace tend::render {
 namespace {
@@ -24,7 +25,8 @@ std::string quote(std::string_view s) {
       mark = '`';
   }
   std::string out(1, mark);
-  for (const char c : s) {
+  for (std::size_t at = 0; at < s.size(); ++at) {
+    const char c = s[at];
     switch (c) {
       case '\n':
         out += "\\n";
@@ -53,10 +55,11 @@ std::string quote(std::string_view s) {
     if (c == mark) {
       out += '\\';
       out += c;
-    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
+    } else if (const auto control = leading_control(s.substr(at))) {
       char hex[8];
-      std::snprintf(hex, sizeof hex, "\\x%02X", static_cast<unsigned>(static_cast<unsigned char>(c)));
+      std::snprintf(hex, sizeof hex, "\\x%02X", static_cast<unsigned>(control->code));
       out += hex;
+      at += control->bytes - 1;
     } else {
       out += c;
     }

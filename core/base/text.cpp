@@ -44,19 +44,30 @@ bool is_digits(std::string_view s) {
   return !s.empty() && std::all_of(s.begin(), s.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
+std::optional<Control> leading_control(std::string_view s) {
+  if (s.empty()) return {};
+  const auto u = static_cast<unsigned char>(s[0]);
+  if (u < 0x20 || u == 0x7f) return Control{u, 1};
+  const auto next = s.size() > 1 ? static_cast<unsigned char>(s[1]) : 0;
+  if (u == 0xc2 && next >= 0x80 && next < 0xa0) return Control{static_cast<unsigned char>(next), 2};
+  return {};
+}
+
 std::string printable(std::string_view s) {
   constexpr char kHex[] = "0123456789abcdef";
   std::string out;
   out.reserve(s.size());
-  for (const char c : s) {
-    const auto u = static_cast<unsigned char>(c);
-    if (u >= 0x20 && u != 0x7f) {
-      out += c;
-    } else {
-      out += "\\x";
-      out += kHex[u >> 4];
-      out += kHex[u & 15];
+  while (!s.empty()) {
+    const auto control = leading_control(s);
+    if (!control) {
+      out += s[0];
+      s.remove_prefix(1);
+      continue;
     }
+    out += "\\x";
+    out += kHex[control->code >> 4];
+    out += kHex[control->code & 15];
+    s.remove_prefix(control->bytes);
   }
   return out;
 }

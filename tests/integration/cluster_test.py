@@ -135,7 +135,7 @@ class Serving(ClusterTest):
         self.tend.ok("start", "api")
         self.serving()
 
-    def test_a_taken_port_is_the_apps_own_error(self):
+    def test_42_a_taken_port_is_the_apps_own_error(self):
         self.start(1)
         done = self.tend.run("start", "server.js", "--name", "second", "-i", "2", "--no-autorestart",
                              env={"PORT": str(self.port)})
@@ -221,7 +221,7 @@ class Reloading(ClusterTest):
         self.assertFalse(set(before) & set(self.pids()), "every process is a new one")
         self.assertFalse([p for p in before if alive(p)])
 
-    def test_keep_alive_clients_lose_nothing(self):
+    def test_34_keep_alive_clients_lose_nothing(self):
         self.reload_under("keep")
 
     def test_clients_that_close_lose_nothing(self):
@@ -246,7 +246,7 @@ class Reloading(ClusterTest):
             self.tend.ok("reload", "api")
             self.assertEqual(slow.communicate(timeout=limit(10))[0], f"{old} slow")
 
-    def test_a_successor_that_fails_leaves_the_old_one_serving(self):
+    def test_33_a_successor_that_fails_leaves_the_old_one_serving(self):
         self.start(2)
         before = self.pids()
         self.tend.script("server.js", "console.error('no such thing'); process.exit(3);\n")
@@ -257,7 +257,7 @@ class Reloading(ClusterTest):
         self.assertIn(int(get(self.port).split()[0]), before)
         self.assertEqual({r["pm2_env"]["status"] for r in self.tend.jlist()}, {"online"})
 
-    def test_a_successor_that_does_not_listen_is_no_successor(self):
+    def test_33_a_successor_that_does_not_listen_is_no_successor(self):
         self.start(1, "--listen-timeout", "600")
         before = self.pids()
         self.tend.script("server.js", "setInterval(() => {}, 1e6);\n")
@@ -267,7 +267,7 @@ class Reloading(ClusterTest):
         self.assertEqual(self.pids(), before)
         self.assertEqual(int(get(self.port).split()[0]), before[0])
 
-    def test_reloads_that_come_during_one_are_one_more(self):
+    def test_35_reloads_that_come_during_one_are_one_more(self):
         self.tend.script("server.js", f"""
 setTimeout(() => require('http').createServer((q, r) => r.end(String(process.pid))).listen(+process.env.PORT),
            process.env.QUICK ? 0 : {int(limit(2000))});
@@ -420,7 +420,7 @@ class Hanging(ClusterTest):
         except OSError:
             return None
 
-    def test_a_worker_that_accepts_no_more_gets_no_more(self):
+    def test_41_a_worker_that_accepts_no_more_gets_no_more(self):
         for policy in ("reuseport", "rr"):
             with self.subTest(policy):
                 stopped, other = self.stop_one(policy)
@@ -432,7 +432,7 @@ class Hanging(ClusterTest):
 
 
 class Crashing(ClusterTest):
-    def test_a_killed_worker_costs_what_it_was_serving(self):
+    def test_41_a_killed_worker_costs_what_it_was_serving(self):
         self.start(2)
         load = self.load("close")
         time.sleep(1)

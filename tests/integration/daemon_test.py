@@ -93,7 +93,7 @@ class Daemon(TendTest):
         import select
         return not select.select([fd], [], [], 0)[0]
 
-    def test_a_home_of_strangers_is_refused(self):
+    def test_40_a_home_of_strangers_is_refused(self):
         self.need_root()
         self.need("setpriv")
         self.tend.ok("start", "sleep", "--name", "s", "--", "1000")

@@ -81,7 +81,7 @@ class HeartbeatTest(TendTest):
 
 
 class Hangs(HeartbeatTest):
-    def test_each_way_of_hanging_is_found_and_ended(self):
+    def test_27_each_way_of_hanging_is_found_and_ended(self):
         os.mkfifo(self.tend.work / "pipe")
         self.start(*FAST, "--autopsy", "off")
         for count, way in enumerate(("spin", "regex", "fifo", "wait"), 1):
@@ -95,7 +95,7 @@ class Hangs(HeartbeatTest):
         self.assertRegex(self.log(), r"App \[api:0\] unhealthy: 1/3: no answer to ping \d+ in 200ms")
         self.assertRegex(self.log(), r"App \[api:0\] hung: no answer to pings")
 
-    def test_a_stopped_process_is_ended(self):
+    def test_27_a_stopped_process_is_ended(self):
         pid = self.start(*FAST, "--autopsy", "off")
         self.well()
         os.kill(pid, signal.SIGSTOP)
@@ -120,7 +120,7 @@ class Hangs(HeartbeatTest):
         self.assertEqual(self.log().count("] hung:"), 1)
         self.assertEqual(self.row()["restarts"], 0)
 
-    def test_a_signal_of_choice_leaves_a_core(self):
+    def test_27_a_signal_of_choice_leaves_a_core(self):
         pid = self.start(*FAST, "--heartbeat-action", "signal:SIGABRT", "--autopsy", "off")
         self.well()
         self.hang("spin")
@@ -136,7 +136,7 @@ class Hangs(HeartbeatTest):
         wait_for(lambda: not alive(old), 5, "the end of the hung process")
         self.assertIn("] reload", self.log())
 
-    def test_one_that_blocks_for_less_is_late_and_lives(self):
+    def test_27_one_that_blocks_for_less_is_late_and_lives(self):
         pid = self.start(*FAST, text=APP.replace("while (true);", "const t = Date.now(); while (Date.now() - t < 450);"))
         self.well()
         self.get("/spin")

@@ -116,7 +116,7 @@ class Logs(TendTest):
         self.tend.wait_text("all.log", "to-out\n")
         self.tend.wait_text("all.log", "to-err\n")
 
-    def test_a_symbolic_link_in_place_of_the_log_is_not_followed(self):
+    def test_31_a_symbolic_link_in_place_of_the_log_is_not_followed(self):
         target = self.tend.work / "precious"
         target.write_text("mine\n")
         (self.tend.home / "logs").mkdir(parents=True, mode=0o700)
@@ -126,7 +126,7 @@ class Logs(TendTest):
         self.tend.wait_text(self.tend.err_log("say"), "done\n")
         self.assertEqual(target.read_text(), "mine\n")
 
-    def test_writing_goes_on_after_someone_truncated_the_file(self):
+    def test_31_writing_goes_on_after_someone_truncated_the_file(self):
         self.tend.script("tick.sh", "n=0; while :; do n=$((n+1)); echo tick $n; sleep 0.02; done\n")
         self.tend.ok("start", "tick.sh")
         log = self.tend.out_log("tick")
@@ -143,7 +143,7 @@ class Logs(TendTest):
         self.tend.ok("flush")
         self.assertEqual(self.tend.read(self.tend.out_log("say")), "")
 
-    def test_a_line_without_end_is_written_and_costs_no_memory(self):
+    def test_30_a_line_without_end_is_written_and_costs_no_memory(self):
         self.tend.script("endless.py", "import os, time\nfor _ in range(512): os.write(1, b'x' * 65536)\n"
                          "time.sleep(1000)\n")
         self.tend.ok("start", "endless.py", "--time")

@@ -286,7 +286,7 @@ say("MAINPID=%d\\nREADY=1" % child)
 note("child", child)
 """
 
-    def test_a_main_process_that_was_named_lives_on_and_its_end_is_the_apps(self):
+    def test_21_a_main_process_that_was_named_lives_on_and_its_end_is_the_apps(self):
         self.start(self.FORK + "os._exit(0)", "--wait-ready")
         child = int(self.wait_file("child"))
         wait_for(lambda: self.tend.app("app")["pid"] == child, what="the new pid")

@@ -46,7 +46,7 @@ class Liveness(ProbeTest):
         self.assertIn("status 503, 3 times in a row", full["cause"]["text"])
         self.assertIn("] probe failed: http://127.0.0.1:{port}/health: status 503", self.log())
 
-    def test_an_answer_that_never_comes_is_a_failure(self):
+    def test_47_an_answer_that_never_comes_is_a_failure(self):
         pid = self.begin()
         self.say("mute")
         wait_for(lambda: not alive(pid), 10, "the end of the mute process")
@@ -90,7 +90,7 @@ class Liveness(ProbeTest):
     def rows(self):
         return json.loads(self.tend.ok("list", "--json").stdout)
 
-    def test_the_helper_can_die(self):
+    def test_47_the_helper_can_die(self):
         self.begin()
         helpers = [p for p in self.helpers()]
         self.assertEqual(len(helpers), 1)

@@ -56,7 +56,7 @@ class Node(ProgramsTest):
                     self.assertEqual(found["failed"], 0, found)
             self.tend.ok("delete", "api")
 
-    def test_a_websocket_is_told_that_the_server_goes_away(self):
+    def test_34_a_websocket_is_told_that_the_server_goes_away(self):
         self.program("ws.js", 2, "--drain-timeout", "1s")
         self.all_answer()
         client = subprocess.Popen(["node", PROGRAMS / "ws_client.js", str(self.port)], stdin=subprocess.PIPE,
@@ -71,7 +71,7 @@ class Node(ProgramsTest):
         self.assertTrue(set(told["pids"]) & set(before), told)
         self.assertTrue(set(told["pids"]) & set(self.pids()), told)
 
-    def test_socket_io_by_long_polling_needs_sticky_and_nothing_else(self):
+    def test_34_socket_io_by_long_polling_needs_sticky_and_nothing_else(self):
         self.program("sio.js", 3, "--balance", "sticky")
         self.serving()
         for _ in range(3):

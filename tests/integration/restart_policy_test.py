@@ -12,7 +12,7 @@ class RestartPolicy(TendTest):
     def restarts(self, name):
         return self.tend.app(name)["pm2_env"]["restart_time"]
 
-    def test_a_crash_loop_ends_errored_after_fifteen_restarts(self):
+    def test_26_a_crash_loop_ends_errored_after_fifteen_restarts(self):
         self.tend.script("crash.sh", "exit 3\n")
         self.tend.run("start", "crash.sh")
         record = self.tend.wait_status("crash", "errored", timeout=20)
@@ -51,7 +51,7 @@ class RestartPolicy(TendTest):
         self.tend.ok("restart", "once")
         self.assertEqual(self.tend.status("once"), "online")
 
-    def test_exponential_backoff_grows(self):
+    def test_26_exponential_backoff_grows(self):
         self.tend.script("crash.sh", "date +%s%N >> began; exit 1\n")
         self.tend.run("start", "crash.sh", "--exp-backoff-restart-delay", "100")
         wait_for(lambda: self.tend.read("began").count("\n") >= 5, what="five starts")
@@ -108,7 +108,7 @@ class RestartPolicy(TendTest):
         wait_for(lambda: self.restarts("s") == 1, what="a restart")
         self.assertEqual(self.tend.app("s")["pm2_env"]["unstable_restarts"], 0)
 
-    def test_an_app_younger_than_min_uptime_is_counted_unstable(self):
+    def test_26_an_app_younger_than_min_uptime_is_counted_unstable(self):
         self.tend.ok("start", self.tend.json_file("e.json", {"name": "s", "script": "sleep", "args": "1000",
                                                              "min_uptime": "1h"}))
         os.kill(self.tend.app("s")["pid"], signal.SIGKILL)

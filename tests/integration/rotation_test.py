@@ -57,7 +57,7 @@ class Rotation(TendTest):
         self.assertLess(max(p.stat().st_size for p in files), 64 * 1024 + (1 << 20))
         self.assertEqual({p.stat().st_mode & 0o777 for p in files}, {0o600})
 
-    def test_a_killed_supervisor_loses_and_doubles_nothing_while_files_are_put_aside(self):
+    def test_32_a_killed_supervisor_loses_and_doubles_nothing_while_files_are_put_aside(self):
         for words, prefix in ((["--name", "printer"], ""), (["--name", "printer", "--log-date-format", "[at] "], "at : ")):
             with self.subTest(words):
                 self.tend.ok("start", "printer.py", "--log-max-size", "32K", "--log-retain", "0", *words, "--", "20000")

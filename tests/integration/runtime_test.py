@@ -24,7 +24,7 @@ while True:
 # Its grandchild leaves the tree of its parents, as a daemon does, and then becomes a zombie that PID 1 must reap.
 FORKER = """#!/usr/bin/env python3
 import os, time
-for _ in range(5):
+for _ in range(1000):
     if os.fork() == 0:
         os.setsid()
         if os.fork() == 0:
@@ -223,7 +223,7 @@ class ContainerTest(Foreground):
         self.assertLess(time.monotonic() - began, limit(3))
         self.assertEqual(self.tend.read("o"), "up\nbye\n")
 
-    def test_orphans_are_reaped(self):
+    def test_25_orphans_are_reaped(self):
         self.tend.script("forker.py", FORKER)
         child, first = self.contained("forker.py")
         self.tend.wait_text("o", "forked\n")

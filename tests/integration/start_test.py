@@ -97,13 +97,13 @@ class Start(TendTest):
         self.assertIn("nowhere.js", done.stderr)
         self.assertEqual(self.tend.jlist(), [])
 
-    def test_a_file_that_cannot_be_executed_says_why_with_its_path(self):
+    def test_20_a_file_that_cannot_be_executed_says_why_with_its_path(self):
         path = self.tend.script("broken", "#!/no/such/interpreter\n")
         done = self.tend.run("start", "./broken", "--interpreter", "none", "--max-restarts", "1")
         self.assertEqual(done.returncode, 1)
         self.assertRegex(done.stdout + done.stderr, f"{path}.*No such file|No such file.*{path}")
 
-    def test_an_unknown_interpreter_exits_1(self):
+    def test_20_an_unknown_interpreter_exits_1(self):
         self.tend.script("app.js", JS)
         done = self.tend.run("start", "app.js", "--interpreter", "no-such-program")
         self.assertEqual(done.returncode, 1)

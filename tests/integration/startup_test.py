@@ -273,7 +273,7 @@ class Unit(TendTest):
         self.assertFalse(alive(record["pid"]))
         self.assertEqual(self.listener.recv(4096), b"STOPPING=1")
 
-    def test_a_restart_of_the_unit_leaves_apps_and_daemon_alone(self):
+    def test_48_a_restart_of_the_unit_leaves_apps_and_daemon_alone(self):
         unit, before, pids = self.run_unit(), self.tend.app("app")["pid"], self.tend.pids()
         unit.send_signal(signal.SIGHUP)
         self.assertEqual(unit.wait(limit(20)), 0)

@@ -64,7 +64,7 @@ class Tree(TendTest):
         self.tend.ok("stop", "parent")
         self.assert_gone(pids)
 
-    def test_children_in_sessions_of_their_own_go(self):
+    def test_23_children_in_sessions_of_their_own_go(self):
         pids = self.start(SETSID, 4)
         self.tend.ok("stop", "tree")
         self.assert_gone(pids)
@@ -74,13 +74,13 @@ class Tree(TendTest):
         self.tend.ok("delete", "tree")
         self.assert_gone(pids)
 
-    def test_a_grandchild_goes_when_the_app_died_by_itself(self):
+    def test_21_a_grandchild_goes_when_the_app_died_by_itself(self):
         pids = self.start(DOUBLE_FORK, 2, "--no-autorestart")
         os.kill(pids[0], 9)
         self.tend.wait_status("tree", "stopped")
         wait_for(lambda: not any(map(alive, pids)), what="an empty tree")
 
-    def test_a_tree_deaf_to_sigint_is_killed_at_kill_timeout(self):
+    def test_24_a_tree_deaf_to_sigint_is_killed_at_kill_timeout(self):
         pids = self.start(DEAF, 2, "--kill-timeout", "400")
         began = time.monotonic()
         self.tend.ok("stop", "tree")
@@ -124,7 +124,7 @@ class Tree(TendTest):
             for pid in pids[1:]:
                 os.kill(pid, 9)
 
-    def test_the_keeper_leaves_no_zombie(self):
+    def test_25_the_keeper_leaves_no_zombie(self):
         pids = self.start(DOUBLE_FORK, 2)
         _, keeper = self.tend.pids()
         self.tend.ok("delete", "all")

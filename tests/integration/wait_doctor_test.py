@@ -215,7 +215,7 @@ class Doctor(TendTest):
             found = self.one("pm2", {"HOME": str(home)})
         self.assertIn("import pm2 --live", found[0]["fix"])
 
-    def test_the_unit_of_this_home_is_judged(self):
+    def test_48_the_unit_of_this_home_is_judged(self):
         home = self.tend.dir / "user"
         home.mkdir()
         env = {"HOME": str(home), "USER": "nobody-here"}

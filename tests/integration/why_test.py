@@ -172,7 +172,7 @@ require('http').createServer(() => {}).listen(0, () => fs.writeFileSync('up', ''
         self.assertEqual(done.returncode, 1)
         self.assertIn("nobody", done.stderr)
 
-    def test_a_crash_loop_is_bounded(self):
+    def test_26_a_crash_loop_is_bounded(self):
         self.crasher("exit 1\n", "app", "--max-restarts", "200", "--min-uptime", "100ms")
         wait_for(lambda: self.tend.status("app") == "errored", 20, "the end of the loop")
         last = wait_for(lambda: (e := self.ends("app"))[-1]["then"] == "given up" and e, what="the last end")

@@ -152,7 +152,7 @@ TEST_CASE("by_peer: a client stays where it is, also when another one's socket g
   }
 }
 
-TEST_CASE("a port that is taken is refused, also to another group of the same user") {
+TEST_CASE("42: a port that is taken is refused, also to another group of the same user") {
   const auto group = open_group(loopback(), kBacklog, 2);
   REQUIRE(group);
   const uint16_t port = port_of(group->front().get());
@@ -162,7 +162,7 @@ TEST_CASE("a port that is taken is refused, also to another group of the same us
         std::string::npos);
 }
 
-TEST_CASE("any address takes both families") {
+TEST_CASE("42: any address takes both families") {
   const auto group = open_group(Address{}, kBacklog, 2);
   REQUIRE(group);
   if (bound_address(group->front().get())->host != "::") {
@@ -174,7 +174,7 @@ TEST_CASE("any address takes both families") {
   CHECK(spread(*group, 10)[1] == 10);
 }
 
-TEST_CASE("a unix socket: its mode, and what is left of a former one") {
+TEST_CASE("42: a unix socket: its mode, and what is left of a former one") {
   char folder[] = "/tmp/tend-sockets-XXXXXX";
   REQUIRE(::mkdtemp(folder) != nullptr);
   Address a;

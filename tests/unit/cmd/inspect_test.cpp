@@ -18,6 +18,7 @@ TEST_CASE("a text takes the quotes that need no escape") {
   CHECK(inspect(List{"it's"}) == "[ \"it's\" ]");
   CHECK(inspect(List{"a'b\"c"}) == "[ `a'b\"c` ]");
   CHECK(inspect(List{"tab\t\x1b"}) == "[ 'tab\\t\\x1B' ]");
+  CHECK(inspect(List{"\x7f\xc2\x9b \xc2\xa0"}) == "[ '\\x7F\\x9B \xc2\xa0' ]");
 }
 
 TEST_CASE("what is longer than 72 or deeper than three levels is broken into lines") {

@@ -83,8 +83,9 @@ TEST_CASE("colours leave name and status unbroken words") {
 }
 
 TEST_CASE("a name never reaches the terminal raw") {
-  const std::string text = draw(apps_table({app(0, "a\x1b[2Jb")}, {300, false, {}, false}), false);
+  const std::string text = draw(apps_table({app(0, "a\x1b[2Jb\xc2\x9b" "31m")}, {300, false, {}, false}), false);
   CHECK(text.find('\x1b') == std::string::npos);
+  CHECK(text.find("\\x9b31m") != std::string::npos);
 }
 
 TEST_CASE("uptimes change their unit where PM2's do") {

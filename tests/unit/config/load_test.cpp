@@ -113,7 +113,7 @@ TEST_CASE("PM2's flags reach a file's apps, others are warned of") {
   CHECK(messages(loaded) == "? -n,--name: ignored with a file of apps\n");
 }
 
-TEST_CASE("files that are absent, huge or no files are refused") {
+TEST_CASE("37: files that are absent, huge or no files are refused") {
   const Folder f;
   CHECK(load_file("none.json", caller(f.path(), true)).problems[0].pm2_text == "File none.json not found");
   CHECK(load_file("none.config.js", caller(f.path(), true)).problems[0].pm2_text ==
@@ -126,7 +126,7 @@ TEST_CASE("files that are absent, huge or no files are refused") {
   CHECK(load_file("d.json", caller(f.path(), false)).failed);
 }
 
-TEST_CASE("JavaScript may print, be a module, a function or a promise, and its errors say where") {
+TEST_CASE("38: JavaScript may print, be a module, a function or a promise, and its errors say where") {
   const Folder f;
   CHECK(names(load(
             f, "1.config.js",

@@ -38,7 +38,7 @@ TEST_CASE("YAML that js-yaml refuses is refused with its line") {
   CHECK(as_json("a: \xff\n") == "f:1: a byte that is no UTF-8");
 }
 
-TEST_CASE("a bomb of aliases, and a tower, are refused") {
+TEST_CASE("37: a bomb of aliases, and a tower, are refused") {
   std::string bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n";
   for (int i = 1; i < 12; ++i) {
     const std::string below = "*a" + std::to_string(i - 1);

@@ -102,7 +102,7 @@ TEST_CASE("tcp is well when the connection is accepted, by name too") {
   CHECK(f.ask("tcp://localhost:" + port)->outcome == Outcome::ok);
 }
 
-TEST_CASE("a name that does not exist never counts as well, nor waits beyond its time") {
+TEST_CASE("47: a name that does not exist never counts as well, nor waits beyond its time") {
   Fixture f;
   for (const char* probe : {"tcp://no-such-host.invalid:1", "http://no-such-host.invalid/"}) {
     const auto result = f.ask(probe, {2000});
@@ -160,7 +160,7 @@ int written_pid(const fs::path& file) {
   return pid;
 }
 
-TEST_CASE("exec that sleeps is killed at its time, with its children") {
+TEST_CASE("47: exec that sleeps is killed at its time, with its children") {
   Fixture f;
   const fs::path file = fs::temp_directory_path() / ("tend-sleeper-" + std::to_string(::getpid()));
   const auto late = f.ask("exec:sh -c 'sleep 1000 & echo $! > " + file.string() + "; wait'", {500});
@@ -184,7 +184,7 @@ TEST_CASE("exec that leaves a sleeper behind is judged at once, and the sleeper 
   CHECK(f.turn([&] { return ::waitpid(pid, nullptr, WNOHANG), !alive(pid); }));
 }
 
-TEST_CASE("probes that hang hold up no others") {
+TEST_CASE("47: probes that hang hold up no others") {
   Fixture f;
   int hung = 0;
   for (uint32_t i = 0; i < 200; ++i)

@@ -8,7 +8,7 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, std::size_t size);
 
-TEST_CASE("every input that the fuzzer once kept still passes its checks") {
+TEST_CASE("39: every input that the fuzzer once kept still passes its checks") {
   int replayed = 0;
   for (const auto& entry : std::filesystem::directory_iterator(TEND_CORPUS)) {
     std::ifstream in(entry.path(), std::ios::binary);

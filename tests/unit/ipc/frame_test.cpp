@@ -124,7 +124,7 @@ TEST_CASE("a length beyond the kind's limit is refused before any payload came")
   CHECK(decode_all(with_length(FrameKind::request, UINT32_MAX)) == DecodeError::length);
 }
 
-TEST_CASE("random bytes never decode to a frame") {
+TEST_CASE("39: random bytes never decode to a frame") {
   std::mt19937 random(7);
   std::vector<std::byte> data(64);
   for (int i = 0; i < 20'000; ++i) {

@@ -89,7 +89,7 @@ TEST_CASE("29 February is found eight years ahead, an impossible date never") {
   CHECK(std::chrono::steady_clock::now() - begin < std::chrono::milliseconds(50));
 }
 
-TEST_CASE("a time that DST skips runs at the first instant after the gap, once") {
+TEST_CASE("28: a time that DST skips runs at the first instant after the gap, once") {
   const LocalZone berlin("Europe/Berlin");  // 2024-03-31 02:00 CET -> 03:00 CEST, 01:00 UTC
   CHECK(due("30 2 * * *", "2024-03-30 12:00:00") == "2024-03-31 01:00:00");
   CHECK(due("30 2 * * *", "2024-03-31 01:00:00") == "2024-04-01 00:30:00");
@@ -101,7 +101,7 @@ TEST_CASE("a time that DST skips runs at the first instant after the gap, once")
   CHECK(due("0 2 * * *", "2024-03-10 07:00:00") == "2024-03-11 06:00:00");
 }
 
-TEST_CASE("a time that DST repeats runs once, the first time") {
+TEST_CASE("28: a time that DST repeats runs once, the first time") {
   const LocalZone berlin("Europe/Berlin");  // 2024-10-27 03:00 CEST -> 02:00 CET, 01:00 UTC
   CHECK(due("30 2 * * *", "2024-10-26 12:00:00") == "2024-10-27 00:30:00");
   CHECK(due("30 2 * * *", "2024-10-27 00:30:00") == "2024-10-28 01:30:00");

@@ -104,7 +104,7 @@ TEST_CASE("each packet is counted under its marker") {
   CHECK(line.h.seen[static_cast<std::size_t>(Marker::corrupt)] == 1);
 }
 
-TEST_CASE("a clock that jumps back gives no negative round trip") {
+TEST_CASE("28: a clock that jumps back gives no negative round trip") {
   Line line;
   const uint64_t n = next_ping(line.h, 100 * kMs);
   CHECK(line.take(line.answer(n, 100 * kMs), 50 * kMs) == Marker::healthy);

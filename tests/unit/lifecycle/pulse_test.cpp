@@ -80,7 +80,7 @@ TEST_CASE("an answer after more than an interval is late, and no miss") {
   CHECK(sign(p, Millis{1000}, kPolicy) == Health::ok);
 }
 
-TEST_CASE("what the manager overslept is not blamed on the process") {
+TEST_CASE("29: what the manager overslept is not blamed on the process") {
   Asked app;
   app.until(10000);
   app.answers = false;
@@ -91,7 +91,7 @@ TEST_CASE("what the manager overslept is not blamed on the process") {
   CHECK(app.pulse.misses == 1);
 }
 
-TEST_CASE("a machine that slept gives everybody a fresh round") {
+TEST_CASE("28: a machine that slept gives everybody a fresh round") {
   Asked app;
   app.until(10000);
   app.answers = false;
@@ -127,7 +127,7 @@ TEST_CASE("a process in a debugger is not judged, and is when it is let go") {
   CHECK(app.last == Health::hung);
 }
 
-TEST_CASE("time in which others had the CPU is no blame, the time that it had is") {
+TEST_CASE("29: time in which others had the CPU is no blame, the time that it had is") {
   Asked app;
   app.until(10000);
   app.answers = false;

@@ -157,7 +157,7 @@ void numbered_lines_survive(const char* date_format, bool combined) {
   }
 }
 
-TEST_CASE("a killed writer loses and doubles no line") {
+TEST_CASE("32: a killed writer loses and doubles no line") {
   SUBCASE("raw") { numbered_lines_survive("", false); }
   SUBCASE("dated") { numbered_lines_survive("[T]", false); }
   SUBCASE("combined") { numbered_lines_survive("[T]", true); }
