@@ -52,6 +52,7 @@ std::span<const Command> talk_commands();
 std::span<const Command> apply_commands();
 std::span<const Command> foreground_commands();
 std::span<const Command> monit_commands();
+std::span<const Command> drill_commands();
 
 std::span<const std::span<const Command>> groups();
 std::vector<CommandFlag> command_flags();            // of all commands, each name once

@@ -61,6 +61,7 @@ std::span<const std::span<const Command>> groups() {
       apply_commands(),
       foreground_commands(),
       monit_commands(),
+      drill_commands(),
       absent_commands(),
   });
   return kGroups;

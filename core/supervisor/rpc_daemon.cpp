@@ -32,6 +32,7 @@ void save(Daemon& daemon, const SharedCall& call) {
     return;
   }
   Value apps = saved_apps(daemon.supervisor);
+  if (call->params().at("show").boolean()) return call->reply(Map{{"apps", std::move(apps)}});  // written nowhere
   const std::string path = daemon.supervisor.parts().home.dump();
   const bool pm2 = daemon.supervisor.parts().home.pm2;
   const auto count = static_cast<int64_t>(apps.list().size());
