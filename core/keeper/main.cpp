@@ -87,7 +87,8 @@ uint64_t random_epoch() {
 }
 
 // With the lock and the socket, until the end.
-int serve(const Options& options, Settings settings, HomeLock& home, const std::function<Status(Keeper&)>& begin) {
+int serve(const Options& options, Settings settings, HomeLock& home,
+          const std::function<Status(Keeper&)>& begin) {
   const std::string program = options.self != nullptr ? options.self : own_program();
   if (program.empty() || settings.epoch == 0) return report("no /proc, or no random numbers");
   const SupervisorStart start(program, options.home.dir, options.home.pm2, settings.epoch, options.console);
@@ -121,7 +122,8 @@ int resume(const Options& options) {
   settings.epoch = head.epoch;
   settings.defaults.umask = head.umask;
   settings.defaults.nofile = {head.nofile, head.nofile_most};
-  std::copy(std::begin(head.oom_score_adj), std::end(head.oom_score_adj), settings.defaults.oom_score_adj.begin());
+  std::copy(std::begin(head.oom_score_adj), std::end(head.oom_score_adj),
+            settings.defaults.oom_score_adj.begin());
   HomeLock home = HomeLock::restore(head);
   return serve(options, std::move(settings), home, [&](Keeper& keeper) -> Status {
     keeper.restore(*left);

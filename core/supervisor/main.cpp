@@ -43,7 +43,8 @@ struct Running {
         logs(loop, clock, log, keepsakes),
         rotation(loop, clock, log, home, logs),
         journal(loop, log, home.journal(), journal::current_boot_id()),
-        supervisor({loop, clock, log, home, keeper, tree, logs, rotation, console}, journal, std::move(slots)),
+        supervisor({loop, clock, log, home, keeper, tree, logs, rotation, console}, journal,
+                   std::move(slots)),
         autosave(loop, log, home, supervisor),
         daemon{supervisor, keeper_pid, {}, 0, {}, &autosave, nullptr},
         log_observer(log_events(supervisor.bus(), log)),
@@ -121,7 +122,8 @@ class Main {
       log_->error(slots.error().message);
       return refuse(slots.error().message);
     }
-    running_ = std::make_unique<Running>(loop_, clock_, *log_, home_, keeper_, keeper_pid, std::move(*slots), console_);
+    running_ = std::make_unique<Running>(loop_, clock_, *log_, home_, keeper_, keeper_pid, std::move(*slots),
+                                         console_);
     running_->daemon.keeper_version = synced.name;
     running_->daemon.keeper_upgrades = synced.id;
     running_->daemon.upgrade = &upgrade_;
@@ -170,13 +172,14 @@ class Main {
     return fresh;
   }
 
-  // What is left is from a newer version: touch nothing, and say so to whoever asks for anything but that version.
+  // What is left is from a newer version: touch nothing, and say so to whoever asks for anything but that
+  // version.
   void refuse(const std::string& why) {
-    refusing_ =
-        std::make_unique<ipc::RpcServer>(loop_, *log_, UniqueFd(kListenerFd), TEND_VERSION,
-                                         [this, why](const std::shared_ptr<ipc::Call>& call) {
-                                           call->method() == api::kUpdate ? upgrade_.begin(call) : call->error(why);
-                                         });
+    refusing_ = std::make_unique<ipc::RpcServer>(loop_, *log_, UniqueFd(kListenerFd), TEND_VERSION,
+                                                 [this, why](const std::shared_ptr<ipc::Call>& call) {
+                                                   call->method() == api::kUpdate ? upgrade_.begin(call)
+                                                                                  : call->error(why);
+                                                 });
   }
 
   void terminate(int signal) {
