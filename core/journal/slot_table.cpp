@@ -15,8 +15,8 @@ namespace tend::journal {
 namespace {
 
 constexpr uint64_t kMagic = 0x53544f4c53444e54;  // "TNDSLOTS"
-// Counts every change of Slot or lifecycle::State. A newer one is refused; who counts it up keeps a reader of the former
-// ones, for which a table of each is among the tests.
+// Counts every change of Slot or lifecycle::State. A newer one is refused; who counts it up keeps a reader of
+// the former ones, for which a table of each is among the tests.
 constexpr uint32_t kLayout = 6;
 constexpr uint32_t kMaxCapacity = 1u << 20;
 

@@ -45,7 +45,7 @@ struct Settings {
   // not.
   Millis no_reaction{10000};
   Millis grace{10000};
-  // For an upgrade; none: it is refused. The arguments of a keeper, the fourth of which says where the state is.
+  // For an upgrade; none: it is refused. Of the arguments of a keeper the fourth says where the state is.
   const HomeLock* home = nullptr;
   std::vector<std::string> arguments;
 };
@@ -54,13 +54,13 @@ struct Settings {
 struct Upgrade {
   enum class Stage : uint8_t { none, checking, ending };
   Stage stage = Stage::none;
-  UniqueFd program;            // O_PATH
-  UniqueFd answer;             // of the checker
+  UniqueFd program;  // O_PATH
+  UniqueFd answer;   // of the checker
   pid_t checker = 0;
-  uint64_t serial = 0;         // of the request
-  std::optional<Millis> due;   // the checker's
+  uint64_t serial = 0;        // of the request
+  std::optional<Millis> due;  // the checker's
   bool late = false;
-  uint32_t done = 0;           // by which this program came to run
+  uint32_t done = 0;  // by which this program came to run
   std::optional<Message> refusal;
 };
 
@@ -69,7 +69,7 @@ class Keeper {
   explicit Keeper(Settings settings) : settings_(std::move(settings)) {}
   // Blocks the signals that it handles and makes the descriptors of the loop.
   Status open();
-  // After open(): what the former program of this process left. Its descriptors are the keeper's from here on.
+  // After open(): what the former program of this process left, descriptors included.
   void restore(const StateReader& state);
   // Until the supervisor ended after `shutdown`, or everything was ended after a signal; the exit status.
   int run();

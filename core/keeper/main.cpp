@@ -165,7 +165,8 @@ int resume(const Options& options) {
   settings.epoch = head.epoch;
   settings.defaults.umask = head.umask;
   settings.defaults.nofile = {head.nofile, head.nofile_most};
-  std::copy(std::begin(head.oom_score_adj), std::end(head.oom_score_adj), settings.defaults.oom_score_adj.begin());
+  std::copy(std::begin(head.oom_score_adj), std::end(head.oom_score_adj),
+            settings.defaults.oom_score_adj.begin());
   HomeLock home = HomeLock::restore(head);
   const auto heritage = left_heritage();
   return serve(options, std::move(settings), home, heritage ? heritage->founder : getpid(), [&](Keeper& keeper) -> Status {

@@ -35,8 +35,8 @@ int run(const Options& options);
 // The descriptor that is held under a name, -1 for none.
 using Held = std::function<int(std::string_view name)>;
 
-// A new program looks at what a running daemon would leave to it: `daemon` at what the supervisor left. What it finds
-// goes to `answer_fd`; the exit status.
+// A new program looks at what a running daemon would leave to it: `daemon` at what the supervisor left. What
+// it finds goes to `answer_fd`; the exit status.
 int check_state(int state_fd, int answer_fd, const std::function<Status(const Held&)>& daemon);
 
 }  // namespace tend::keeper

@@ -29,16 +29,16 @@ enum class Kind : uint16_t {
   serving,       // the take-over is complete: this life is no failure, however short it will be
   adopt,         // id, spawn, a = pid, fds[0] = its pidfd: a lost keeper's child; before handed_over only
   handed_over,   // the lost keeper's table was told whole: start a supervisor. The link closes for an answer
-  upgrade = 20,  // fds[0] = a program, by O_PATH: the keeper executes it in its own place if it can take over. Then this
-                 // supervisor is ended; no report comes but `refused`, with a text in its name if there is more to say
+  upgrade = 20,  // fds[0] = a program, by O_PATH: the keeper executes it in its own place, if it can take over,
+                 // when it has ended this supervisor. No report but `refused`, with a text in its name or none
   // keeper -> supervisor
   spawned = 100,  // id, spawn, a = pid: exec succeeded; fds[0]: its pidfd, where there is one
   spawn_pending,  // id, spawn, a = pid: forked, not yet executed (at adoption, or exec is slow); fds[0] likewise
   spawn_failed,   // id, spawn, a = errno, b = Step: no process exists
   exited,         // id, spawn, a = pid, b = wait status (kStatusUnknown: nobody can know), c = monotonic ms of it
   held,           // name, fds[0]
-  synced,  // a = keeper pid, b = 1 for the first supervisor of this keeper, c = keeper's start, monotonic ms, name = its
-           // version, id = how often its program was replaced
+  synced,  // a = keeper pid, b = 1 for the first supervisor of this keeper, c = keeper's start, monotonic ms,
+           // name = its version, id = how often its program was replaced
   terminate,  // the keeper got SIGTERM, SIGINT or SIGQUIT: stop everything, then shutdown; a = signal. SIGUSR2: only
               // open the log files anew
   refused,  // a request was malformed; a = errno, b = its serial (0: unreadable), c = its kind; id, spawn as

@@ -1,9 +1,10 @@
 // The RPC methods: names and the shapes of requests and replies. Payloads are Value maps; absent keys are
 // defaults.
 //
-// ping    {} -> {version, home, supervisor: {pid}, keeper: {pid, version, upgrades: how often its program was replaced}}
-// update  {program: path} replaces the program of both daemons: the connection ends, and the next supervisor's ping
-//         tells. An answer says why not; {supervisor_only: true}: the keeper is too old for it
+// ping    {} -> {version, home, supervisor: {pid}, keeper: {pid, version, upgrades}}; upgrades: how often the keeper's
+//         program was replaced
+// update  {program: path} replaces the program of both daemons: the connection ends, and the ping of the next
+//         supervisor tells. An answer says why not; {supervisor_only: true}: the keeper is too old for it
 // start   {apps: [spec map …], env: {caller's environment}, cwd, cause, from_file: bool, force: bool,
 //          update_env: bool, no_wait: bool, verb: "reload" replaces a running one without a gap,
 //          canary: percent; one more of a running app, nothing is replaced}

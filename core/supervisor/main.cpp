@@ -47,7 +47,8 @@ struct Running {
         logs(loop, clock, log, keepsakes),
         rotation(loop, clock, log, home, logs),
         journal(loop, log, home.journal(), journal::current_boot_id()),
-        supervisor({loop, clock, log, home, keeper, tree, logs, rotation, console}, journal, std::move(slots)),
+        supervisor({loop, clock, log, home, keeper, tree, logs, rotation, console}, journal,
+                   std::move(slots)),
         autosave(loop, log, home, supervisor),
         daemon{supervisor, lineage.keeper, {}, 0, {}, &autosave, nullptr},
         log_observer(log_events(supervisor.bus(), log)),
@@ -177,7 +178,8 @@ class Main {
     return fresh;
   }
 
-  // What is left is from a newer version: touch nothing, and say so to whoever asks for anything but that version.
+  // What is left is from a newer version: touch nothing, and say so to whoever asks for anything but that
+  // version.
   void refuse(const std::string& why) {
     if (asked_to_end_ != 0) return loop_.stop();  // the keeper ends the apps
     refusing_ =

@@ -13,8 +13,8 @@ namespace tend::supervisor {
 // socket, 4 the RPC listener, TEND_EPOCH in the environment).
 int run(const Home& home, Console console = Console::none);
 
-// Whether this program could go on from what the supervisor of this home has: the journal, and what the keeper holds
-// for it (`held` gives a descriptor by its name, -1 for none). Changes nothing.
+// Whether this program could go on from what the supervisor of this home has: the journal, and what the
+// keeper holds for it (`held` gives a descriptor by its name, -1 for none). Changes nothing.
 Status check_inheritance(const Home& home, const std::function<int(std::string_view)>& held);
 
 }  // namespace tend::supervisor

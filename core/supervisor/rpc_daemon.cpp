@@ -209,10 +209,10 @@ void log_files(Daemon& daemon, const SharedCall& call) {
   call->reply(Map{});
 }
 
-constexpr Method kMethods[] = {{api::kPing, ping},           {api::kUpdate, update},       {api::kSave, save},
-                               {api::kResurrect, resurrect}, {api::kKill, kill_all},
-                               {api::kSubscribe, subscribe}, {api::kSettings, settings},
-                               {api::kLogs, log_files}};
+constexpr Method kMethods[] = {{api::kPing, ping},         {api::kUpdate, update},
+                               {api::kSave, save},         {api::kResurrect, resurrect},
+                               {api::kKill, kill_all},     {api::kSubscribe, subscribe},
+                               {api::kSettings, settings}, {api::kLogs, log_files}};
 
 }  // namespace
 

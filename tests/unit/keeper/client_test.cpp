@@ -66,6 +66,27 @@ TEST_CASE("a client's requests keep their order while the keeper's queue is full
   CHECK(second.next().kind == Kind::synced);
 }
 
+TEST_CASE("the reports of a keeper of a newer version are told once, as a hello that it refused") {
+  UniqueFd ours, theirs;
+  REQUIRE(message_pair(ours, theirs));
+  loop::Loop loop;
+  std::vector<Report> heard;
+  Client client(
+      loop, std::move(theirs), kEpoch, [&](Report report) { heard.push_back(std::move(report)); },
+      [&] { loop.stop(); });
+  Message m;
+  m.epoch = kEpoch;
+  m.kind = Kind::synced;
+  m.version = kVersion + 1;
+  for (int i = 0; i < 3; ++i) REQUIRE(send_message(ours.get(), m, {}) == 0);
+  ours.reset();
+  loop.run();
+  REQUIRE(heard.size() == 1);
+  CHECK(heard[0].kind == Kind::refused);
+  CHECK(heard[0].a == EPROTONOSUPPORT);
+  CHECK(heard[0].c == static_cast<int64_t>(Kind::hello));
+}
+
 TEST_CASE("the client tells once that the keeper is gone") {
   TestKeeper keeper;
   Side side(keeper);
