@@ -46,9 +46,9 @@ uint64_t path_hash(std::string_view path) {
   return h;
 }
 
-std::string file_keepsake(std::string_view path) {
+std::string file_keepsake(uint64_t hash) {
   char name[32];
-  std::snprintf(name, sizeof name, "file/%016" PRIx64, path_hash(path));
+  std::snprintf(name, sizeof name, "file/%016" PRIx64, hash);
   return name;
 }
 

@@ -15,7 +15,8 @@
 namespace tend::logs {
 
 uint64_t path_hash(std::string_view path);
-std::string file_keepsake(std::string_view path);  // "file/<hash>"
+std::string file_keepsake(uint64_t hash);  // "file/<hash>"
+inline std::string file_keepsake(std::string_view path) { return file_keepsake(path_hash(path)); }
 
 class LogFile {
  public:
@@ -36,10 +37,10 @@ class LogFile {
   bool regular() const { return regular_; }
   int fd() const { return fd_.get(); }
   const std::string& path() const { return path_; }
-  // Puts the file aside and opens a new one in its place. Error: it goes on being written, and is full() again only
-  // after it has grown by its limit once more.
+  // Puts the file aside and opens a new one in its place. Error: it goes on being written, and is full()
+  // again only after it has grown by its limit once more.
   Status turn(Millis now, Millis wall);
-  bool full() const;  // by the size that set_limit() gave
+  bool full() const;                                 // by the size that set_limit() gave
   void set_limit(int64_t bytes) { limit_ = bytes; }  // from any thread; 0: none
   void ask_reopen() { reopen_ = true; }
   bool take_news() { return std::exchange(news_, false); }  // another descriptor since the last time
