@@ -216,8 +216,8 @@ struct LogWriter::Impl : std::enable_shared_from_this<LogWriter::Impl> {
     flight->start();
     loop::work(
         loop,
-        [path, rules = file.rules, failure, f = flight] {
-          if (const Status tidied = tidy_rotated(path, rules); !tidied) *failure = tidied.error().message;
+        [log_file = file.file, rules = file.rules, failure, f = flight] {
+          if (const Status tidied = log_file->tidy(rules); !tidied) *failure = tidied.error().message;
           f->land();
         },
         [weak = weak_from_this(), path, failure] {
