@@ -15,6 +15,7 @@
 #include "cmd/tend/log_printer.h"
 #include "cmd/tend/outcomes.h"
 #include "core/base/clock.h"
+#include "core/base/folder_linux.h"
 #include "core/base/tail.h"
 #include "core/base/text.h"
 #include "core/model/api.h"
@@ -187,14 +188,22 @@ int logs(Session& s) {
 }
 
 // Never through a link: the folder may belong to somebody who would like another file emptied.
-bool truncate_file(Session& s, const std::string& path) {
-  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
-  if (!fd && errno == ENOENT) return true;
+Status truncate_file(const std::string& path, const FileOwner& owner) {
+  const auto folder = open_folder_of(path, owner, false);
+  if (!folder) return folder.error().code == ENOENT ? Status{} : tl::unexpected(folder.error());
+  const UniqueFd fd(
+      ::openat(folder->get(), name_in_folder(path).c_str(), O_WRONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
+  if (!fd) return errno == ENOENT ? Status{} : fail_errno("open " + path);
   struct stat st {};
-  if (fd && ::fstat(fd.get(), &st) == 0 && !S_ISREG(st.st_mode)) return true;
-  if (fd && ::ftruncate(fd.get(), 0) == 0) return true;
-  s.complain("empty " + printable(path) + ": " + std::strerror(errno));
-  return false;
+  if (::fstat(fd.get(), &st) == 0 && !S_ISREG(st.st_mode)) return {};
+  if (auto own = not_a_strangers(path, st, owner); !own) return own;
+  return ::ftruncate(fd.get(), 0) == 0 ? Status{} : fail_errno("empty " + path);
+}
+
+bool empty(Session& s, const std::string& path, int64_t uid) {
+  const Status done = truncate_file(path, {static_cast<int>(uid)});
+  if (!done) s.complain(printable(done.error().message));
+  return done.has_value();
 }
 
 int flush(Session& s) {
@@ -206,7 +215,7 @@ int flush(Session& s) {
   bool good = true;
   if (words.empty()) {
     if (s.pm2) s.say(pm2::plain("Flushing " + printable(s.home.daemon_log()), s.colour()));
-    good = truncate_file(s, s.home.daemon_log());
+    good = empty(s, s.home.daemon_log(), -1);
   }
   std::vector<std::string> done;
   if (reply) {
@@ -218,7 +227,7 @@ int flush(Session& s) {
         if (s.pm2) s.say(pm2::plain(printable(path), s.colour()));
         if (std::find(done.begin(), done.end(), path) != done.end()) continue;
         done.push_back(path);
-        good = truncate_file(s, path) && good;
+        good = empty(s, path, row.at("uid").integer(-1)) && good;
         if (!s.pm2) s.say("emptied " + printable(path) + "\n");
       }
     }

@@ -12,8 +12,8 @@ namespace tend {
 std::string_view trim(std::string_view s);
 std::vector<std::string> split(std::string_view s, char separator);  // keeps empty parts
 bool is_digits(std::string_view s);                                  // at least one, all decimal
-// A control character at the front: of ASCII, or U+0080 to U+009F in UTF-8, of which U+009B begins the same sequences
-// as ESC [ does.
+// A control character at the front: of ASCII, or U+0080 to U+009F in UTF-8, of which U+009B begins the same
+// sequences as ESC [ does.
 struct Control {
   unsigned char code = 0;
   std::size_t bytes = 0;

@@ -10,6 +10,7 @@
 #include <climits>
 #include <cstdio>
 
+#include "core/base/folder_linux.h"
 #include "core/logs/rotation.h"
 
 namespace tend::logs {
@@ -21,23 +22,6 @@ constexpr int kWriteLimitMs = 5000;  // the same, inside a line
 
 constexpr std::size_t kAtOnce = PIPE_BUF;  // what a pipe with room takes without blocking
 
-// Folders that are made belong to the app's user too; existing ones are left alone.
-Status make_folders(const std::string& path, int uid, int gid) {
-  for (std::size_t at = path.find('/', 1); at != std::string::npos; at = path.find('/', at + 1)) {
-    const std::string folder = path.substr(0, at);
-    if (::mkdir(folder.c_str(), 0700) != 0) {
-      if (errno == EEXIST) continue;
-      return fail_errno("create folder " + folder);
-    }
-    if (uid < 0 && gid < 0) continue;
-    const UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    if (!fd || ::fchown(fd.get(), static_cast<uid_t>(uid), static_cast<gid_t>(gid)) != 0) {
-      return fail_errno("change the owner of " + folder);
-    }
-  }
-  return {};
-}
-
 }  // namespace
 
 uint64_t path_hash(std::string_view path) {
@@ -46,9 +30,9 @@ uint64_t path_hash(std::string_view path) {
   return h;
 }
 
-std::string file_keepsake(std::string_view path) {
+std::string file_keepsake(uint64_t hash) {
   char name[32];
-  std::snprintf(name, sizeof name, "file/%016" PRIx64, path_hash(path));
+  std::snprintf(name, sizeof name, "file/%016" PRIx64, hash);
   return name;
 }
 
@@ -91,17 +75,16 @@ Status LogFile::open_regular() {
   // O_NONBLOCK: a FIFO without a reader must not hold up the job that is going to refuse it. No O_APPEND:
   // splice(2) refuses such files.
   constexpr int kFlags = O_WRONLY | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK | O_CLOEXEC;
-  const auto create = [&] { return ::open(path_.c_str(), kFlags | O_CREAT | O_EXCL, 0600); };
+  const auto folder = open_folder_of(path_, owner_, true);
+  if (!folder) return tl::unexpected(folder.error());
+  const std::string name = name_in_folder(path_);
+  const auto existing = [&] { return ::openat(folder->get(), name.c_str(), kFlags); };
   bool created = false;
-  UniqueFd fd(::open(path_.c_str(), kFlags));
+  UniqueFd fd(existing());
   if (!fd && errno == ENOENT) {
-    fd.reset(create());
-    if (!fd && errno == ENOENT) {
-      if (auto made = make_folders(path_, uid_, gid_); !made) return made;
-      fd.reset(create());
-    }
+    fd.reset(::openat(folder->get(), name.c_str(), kFlags | O_CREAT | O_EXCL, 0600));
     created = static_cast<bool>(fd);
-    if (!fd && errno == EEXIST) fd.reset(::open(path_.c_str(), kFlags));  // somebody was faster
+    if (!fd && errno == EEXIST) fd.reset(existing());  // somebody was faster
   }
   if (!fd) {
     if (errno == ELOOP) return fail("open " + path_ + ": a symbolic link is not followed", ELOOP);
@@ -112,8 +95,9 @@ Status LogFile::open_regular() {
   if (::fstat(fd.get(), &st) != 0) return fail_errno("stat " + path_);
   regular_ = S_ISREG(st.st_mode);
   if (!regular_ && ::isatty(fd.get()) == 0) return fail("open " + path_ + ": not a regular file", EINVAL);
-  if (created && (uid_ >= 0 || gid_ >= 0) &&
-      ::fchown(fd.get(), static_cast<uid_t>(uid_), static_cast<gid_t>(gid_)) != 0) {
+  if (auto own = not_a_strangers(path_, st, owner_); !created && !own) return own;
+  if (created && (owner_.uid >= 0 || owner_.gid >= 0) &&
+      ::fchown(fd.get(), static_cast<uid_t>(owner_.uid), static_cast<gid_t>(owner_.gid)) != 0) {
     return fail_errno("change the owner of " + path_);
   }
   if (regular_) ::lseek(fd.get(), 0, SEEK_END);
@@ -174,9 +158,25 @@ bool LogFile::full() const {
   return limit > 0 && fd_ && regular_ && position() >= limit + refused_;
 }
 
+// Its name where it lies now, whatever its path may lead to a moment later.
+Result<std::string> LogFile::pinned(UniqueFd& folder) const {
+  if (!writes_for_another(owner_)) return path_;
+  auto opened = open_folder_of(path_, owner_, false);
+  if (!opened) return tl::unexpected(opened.error());
+  folder = std::move(*opened);
+  return "/proc/self/fd/" + std::to_string(folder.get()) + "/" + name_in_folder(path_);
+}
+
 Status LogFile::turn(Millis now, Millis wall) {
   if (!fd_ || !regular_ || position() == 0) return {};
-  if (auto aside = put_aside(path_, wall); !aside) {
+  UniqueFd folder;
+  const auto path = pinned(folder);
+  Status aside;
+  if (!path)
+    aside = tl::unexpected(path.error());
+  else
+    aside = put_aside(*path, wall);
+  if (!aside) {
     refused_ = position();
     return aside;
   }
@@ -184,6 +184,13 @@ Status LogFile::turn(Millis now, Millis wall) {
   checked_ = now;
   fd_.reset();
   return open();
+}
+
+Status LogFile::tidy(const RotationRules& rules) const {
+  UniqueFd folder;
+  const auto path = pinned(folder);
+  if (!path) return tl::unexpected(path.error());
+  return tidy_rotated(*path, rules);
 }
 
 bool LogFile::room() const {

@@ -8,18 +8,21 @@
 #include <string>
 #include <string_view>
 
+#include "core/base/folder_linux.h"
 #include "core/base/result.h"
 #include "core/base/unique_fd.h"
 #include "core/base/units.h"
+#include "core/logs/rotation.h"
 
 namespace tend::logs {
 
 uint64_t path_hash(std::string_view path);
-std::string file_keepsake(std::string_view path);  // "file/<hash>"
+std::string file_keepsake(uint64_t hash);  // "file/<hash>"
+inline std::string file_keepsake(std::string_view path) { return file_keepsake(path_hash(path)); }
 
 class LogFile {
  public:
-  LogFile(std::string path, int uid, int gid) : path_(std::move(path)), uid_(uid), gid_(gid) {}
+  LogFile(std::string path, int uid, int gid) : path_(std::move(path)), owner_{uid, gid} {}
 
   void adopt(UniqueFd fd);  // an open file description of a predecessor, with its position
   // Opens or reopens as needed and stands at the file's end: it may have been truncated, renamed, replaced,
@@ -36,10 +39,11 @@ class LogFile {
   bool regular() const { return regular_; }
   int fd() const { return fd_.get(); }
   const std::string& path() const { return path_; }
-  // Puts the file aside and opens a new one in its place. Error: it goes on being written, and is full() again only
-  // after it has grown by its limit once more.
+  // Puts the file aside and opens a new one in its place. Error: it goes on being written, and is full()
+  // again only after it has grown by its limit once more.
   Status turn(Millis now, Millis wall);
-  bool full() const;  // by the size that set_limit() gave
+  Status tidy(const RotationRules& rules) const;     // what was put aside; from any thread
+  bool full() const;                                 // by the size that set_limit() gave
   void set_limit(int64_t bytes) { limit_ = bytes; }  // from any thread; 0: none
   void ask_reopen() { reopen_ = true; }
   bool take_news() { return std::exchange(news_, false); }  // another descriptor since the last time
@@ -47,9 +51,10 @@ class LogFile {
  private:
   Status open();
   Status open_regular();
+  Result<std::string> pinned(UniqueFd& folder) const;
 
   std::string path_;
-  int uid_, gid_;
+  FileOwner owner_;
   UniqueFd fd_;
   bool regular_ = true;
   bool splice_ = true;

@@ -207,6 +207,15 @@ Moved move(Source& source, const Turn& turn) {
   return moved;
 }
 
+bool drained(const Source& source) {
+  return (!source.stash || source.stash->data().empty()) && waiting(source.pipe.get()) == 0;
+}
+
+bool has_writer(int pipe) {
+  pollfd p{pipe, POLLIN, 0};
+  return ::poll(&p, 1, 0) >= 0 && (p.revents & (POLLHUP | POLLERR | POLLNVAL)) == 0;
+}
+
 void settle(Stash& stash, std::size_t i, int fd) {
   const Stash::Target t = stash.target(i);
   if (!stash.pending() || t.hash == 0 || stash.written(i)) return;

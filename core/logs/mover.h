@@ -39,6 +39,8 @@ struct Turn {
 };
 
 Moved move(Source& source, const Turn& turn);
+bool drained(const Source& source);  // neither its pipe nor its stash holds a byte
+bool has_writer(int pipe);
 // What a predecessor was writing to target `i`, open as `fd`, when it was killed: done, or undone.
 void settle(Stash& stash, std::size_t i, int fd);
 

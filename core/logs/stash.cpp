@@ -20,6 +20,11 @@ constexpr uint64_t kContinued = uint64_t{1} << 63;
 
 }  // namespace
 
+std::string note_keepsake(const StreamKey& key) {
+  return "note/" + std::to_string(key.id) + "." + std::to_string(key.spawn) +
+         (key.channel == Channel::out ? ".o" : ".e");
+}
+
 // Each field is stored whole; the order of stores is the protocol. A process that is killed has its stores in
 // the page cache in program order, so no fence beyond the compiler's is needed.
 struct Stash::Note {

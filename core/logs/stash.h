@@ -14,12 +14,16 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "core/base/result.h"
 #include "core/base/unique_fd.h"
+#include "core/logs/sink.h"
 
 namespace tend::logs {
+
+std::string note_keepsake(const StreamKey& key);  // "note/<id>.<spawn>.<o or e>"
 
 class Stash {
  public:

@@ -1,12 +1,8 @@
 // The loop's side: which stream may have a job now. A stream waits at the end of the queue of each of its
 // files and starts when it is first in all of them; as it enters them at one instant, no two can wait for
 // each other.
-#include <sys/ioctl.h>
-
 #include <algorithm>
-#include <cinttypes>
 #include <csignal>
-#include <cstdio>
 #include <map>
 #include <utility>
 #include <vector>
@@ -18,14 +14,6 @@
 #include "core/loop/work.h"
 
 namespace tend::logs {
-namespace {
-
-std::string note_keepsake(const StreamKey& key) {
-  return "note/" + std::to_string(key.id) + "." + std::to_string(key.spawn) +
-         (key.channel == Channel::out ? ".o" : ".e");
-}
-
-}  // namespace
 
 struct LogWriter::Impl : std::enable_shared_from_this<LogWriter::Impl> {
   struct Stream;
@@ -45,7 +33,8 @@ struct LogWriter::Impl : std::enable_shared_from_this<LogWriter::Impl> {
     bool active = false;   // queued or on the pool
     bool running = false;  // on the pool
     bool finishing = false;
-    bool last = false;  // the job under way is the one that finish() asked for
+    bool last = false;      // the job under way is the one that finish() asked for
+    bool outlived = false;  // its process ended; others may hold the pipe still
     std::vector<std::function<void()>> done;
   };
 
@@ -88,9 +77,8 @@ struct LogWriter::Impl : std::enable_shared_from_this<LogWriter::Impl> {
     if (std::exchange(settled, true)) return;
     for (auto& [name, stash] : adopted_notes) {
       for (std::size_t i = 0; i < Stash::kFiles; ++i) {
-        char keepsake[32];
-        std::snprintf(keepsake, sizeof keepsake, "file/%016" PRIx64, stash.target(i).hash);
-        if (const auto fd = adopted_files.find(keepsake); fd != adopted_files.end())
+        if (const auto fd = adopted_files.find(file_keepsake(stash.target(i).hash));
+            fd != adopted_files.end())
           settle(stash, i, fd->second.get());
       }
     }
@@ -127,8 +115,10 @@ struct LogWriter::Impl : std::enable_shared_from_this<LogWriter::Impl> {
     stream->poll = std::make_unique<loop::Poll>(loop, stream->source->pipe.get(), [this, weak](int) {
       const auto s = weak.lock();
       if (!s) return;
+      if (!nothing_left(*s)) return enqueue(s);
       // Readable without a byte: the writers are gone. There is nothing to move, so no thread is woken.
-      nothing_left(*s) ? s->poll->stop() : enqueue(s);
+      s->poll->stop();
+      if (s->outlived) complete_later(s);
     });
     streams.insert_or_assign(key, stream);
     // What a predecessor had stored and not written does not wait for the next byte.
@@ -139,11 +129,7 @@ struct LogWriter::Impl : std::enable_shared_from_this<LogWriter::Impl> {
     }
   }
 
-  static bool nothing_left(const Stream& stream) {
-    if (stream.active || (stream.source->stash && !stream.source->stash->data().empty())) return false;
-    int bytes = 0;
-    return ::ioctl(stream.source->pipe.get(), FIONREAD, &bytes) == 0 && bytes == 0;
-  }
+  static bool nothing_left(const Stream& stream) { return !stream.active && drained(*stream.source); }
 
   void enqueue(const std::shared_ptr<Stream>& stream) {
     if (stream->active) return;
@@ -230,8 +216,8 @@ struct LogWriter::Impl : std::enable_shared_from_this<LogWriter::Impl> {
     flight->start();
     loop::work(
         loop,
-        [path, rules = file.rules, failure, f = flight] {
-          if (const Status tidied = tidy_rotated(path, rules); !tidied) *failure = tidied.error().message;
+        [log_file = file.file, rules = file.rules, failure, f = flight] {
+          if (const Status tidied = log_file->tidy(rules); !tidied) *failure = tidied.error().message;
           f->land();
         },
         [weak = weak_from_this(), path, failure] {
@@ -265,6 +251,8 @@ struct LogWriter::Impl : std::enable_shared_from_this<LogWriter::Impl> {
       complete(stream);
     } else if (stream->finishing || moved.more) {
       enqueue(stream);
+    } else if (moved.eof && stream->outlived) {
+      complete_later(stream);
     } else if (!moved.eof && stream->poll) {
       stream->poll->watch(UV_READABLE);
     }
@@ -286,25 +274,41 @@ struct LogWriter::Impl : std::enable_shared_from_this<LogWriter::Impl> {
     stream->finishing = true;
     if (!nothing_left(*stream)) return enqueue(stream);  // one that has a job is asked again when that ends
     // Without a job for the pool, and still not before this returns: callers count on that.
-    stream->active = true;
     stream->poll->stop();
+    complete_later(stream);
+  }
+
+  void complete_later(const std::shared_ptr<Stream>& stream) {
+    stream->active = true;
     loop.defer([weak = weak_from_this(), stream] {
       if (const auto self = weak.lock()) self->complete(stream);
     });
   }
 
+  // Nobody waits for processes that the ended one left behind with its pipe; what they write is not lost
+  // either.
   void complete(const std::shared_ptr<Stream>& stream) {
+    if (!std::exchange(stream->outlived, true) && stream->source->stash)
+      keepsakes.drop(note_keepsake(stream->key));
+    if (has_writer(stream->source->pipe.get())) {
+      stream->active = stream->finishing = stream->last = false;
+      stream->poll->watch(UV_READABLE);
+    } else {
+      forget(stream);
+    }
+    for (const auto& done : std::exchange(stream->done, {})) done();
+  }
+
+  void forget(const std::shared_ptr<Stream>& stream) {
     if (const auto found = streams.find(stream->key); found != streams.end() && found->second == stream) {
       streams.erase(found);
     }
     stream->poll.reset();
-    if (stream->source->stash) keepsakes.drop(note_keepsake(stream->key));
     for (const auto& file : stream->files) {
       if (--file->users > 0) continue;
       keepsakes.drop(file_keepsake(file->file->path()));
       files.erase(file->file->path());
     }
-    for (const auto& done : std::exchange(stream->done, {})) done();
   }
 
   void prepare(const StreamOptions& options) {

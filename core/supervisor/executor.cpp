@@ -99,7 +99,8 @@ void Executor::signal(Instance& app, uint32_t spawn, int number) {
     return;
   const tree::Member to = member(app, spawn);
   if (app.policy.treekill && to.main_pid > 0) {
-    m_.tree.signal(to, number);
+    // A tree that goes on forking outruns signals that are sent one by one.
+    number == SIGKILL ? m_.tree.kill(to) : static_cast<void>(m_.tree.signal(to, number));
   } else if (!notices_.signal(app, spawn, number)) {
     m_.keeper.signal(app.id, spawn, number);  // also while the pid is not known yet
   }

@@ -19,16 +19,14 @@ std::string how(int status) {
 
 }  // namespace
 
-void write_pid_file(const std::string& path, int pid) {
-  if (pid == 0) {
-    unlink(path.c_str());
-    return;
-  }
-  for (auto at = path.find('/', 1); at != std::string::npos; at = path.find('/', at + 1)) {
-    mkdir(path.substr(0, at).c_str(), 0700);
-  }
-  const UniqueFd fd(
-      open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600));
+void write_pid_file(const std::string& path, int pid, const FileOwner& owner) {
+  const auto folder = open_folder_of(path, owner, pid != 0);
+  if (!folder) return;
+  const std::string name = name_in_folder(path);
+  // What bears the name is not written into: it may be another name of somebody's file.
+  unlinkat(folder->get(), name.c_str(), 0);
+  if (pid == 0) return;
+  const UniqueFd fd(openat(folder->get(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!fd) return;
   const std::string text = std::to_string(pid);
   [[maybe_unused]] const ssize_t n = write(fd.get(), text.data(), text.size());
@@ -66,21 +64,21 @@ PidFiles::PidFiles(loop::Loop& loop, EventBus& bus) : loop_(loop) {
   subscription_ = bus.subscribe([this](const Record& r) {
     if (r.event == "online" || r.event == "main process" || r.event == "reload" ||
         r.event == "reload failed") {
-      push(config::instance_pid_path(*r.app.spec, r.app.id), r.app.main.pid);
+      push(r.app, r.app.main.pid);
     } else if (!lifecycle::alive(r.app.state.phase) && lifecycle::alive(r.from)) {
-      push(config::instance_pid_path(*r.app.spec, r.app.id), 0);
+      push(r.app, 0);
     }
   });
 }
 
-void PidFiles::push(std::string path, int pid) {
-  jobs_.emplace_back(std::move(path), pid);
+void PidFiles::push(const Instance& app, int pid) {
+  jobs_.push_back({config::instance_pid_path(*app.spec, app.id), pid, {app.identity.uid, app.identity.gid}});
   if (jobs_.size() == 1) next();
 }
 
 void PidFiles::next() {
   loop::work(
-      loop_, [job = jobs_.front()] { write_pid_file(job.first, job.second); },
+      loop_, [job = jobs_.front()] { write_pid_file(job.path, job.pid, job.owner); },
       [this, weak = std::weak_ptr<bool>(alive_)] {
         if (weak.expired()) return;
         jobs_.pop_front();

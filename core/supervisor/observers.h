@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 
+#include "core/base/folder_linux.h"
 #include "core/base/log.h"
 #include "core/loop/loop.h"
 #include "core/supervisor/event_bus.h"
@@ -15,7 +16,7 @@ namespace tend::supervisor {
 EventBus::Subscription log_events(EventBus& bus, Log& log);
 
 // Blocking. pid 0: removes. Errors are nobody's: a pid file is a convenience.
-void write_pid_file(const std::string& path, int pid);
+void write_pid_file(const std::string& path, int pid, const FileOwner& owner = {});
 
 // <name>-<id>.pid holds the pid while a process lives. Written and removed on the pool, one after the other.
 class PidFiles {
@@ -23,11 +24,16 @@ class PidFiles {
   PidFiles(loop::Loop& loop, EventBus& bus);
 
  private:
-  void push(std::string path, int pid);
+  struct Job {
+    std::string path;
+    int pid = 0;
+    FileOwner owner;
+  };
+  void push(const Instance& app, int pid);
   void next();
   loop::Loop& loop_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // a job may end after its owner
-  std::deque<std::pair<std::string, int>> jobs_;
+  std::deque<Job> jobs_;
   EventBus::Subscription subscription_;
 };
 

@@ -38,6 +38,7 @@ void add_full(Map& m, const Instance& app, bool share_env) {
     m.append("base_env", app.base_env ? env_to_value(app.base_env->env) : Value());
   m.append("instance", app.slot);
   m.append("increment", app.increment);
+  m.append("uid", app.identity.uid);  // for whom the logs are written; -1: for the daemon's own user
   m.append("out", config::instance_log_path(spec, spec.out_file, app.id));
   m.append("error", config::instance_log_path(spec, spec.error_file, app.id));
   m.append("log", spec.log_file.empty() ? "" : config::instance_log_path(spec, spec.log_file, app.id));

@@ -12,6 +12,12 @@
 #include "core/tree/walk.h"
 
 namespace tend::tree {
+namespace {
+
+constexpr int kMostLooks = 16;
+constexpr std::size_t kLargeTree = 16;
+
+}  // namespace
 
 struct ProcessTree::Impl {
   using Key = std::pair<uint32_t, uint32_t>;
@@ -65,9 +71,25 @@ struct ProcessTree::Impl {
 
   void kill(const Member& m) {
     const bool grouped = groups.exists(m.id, m.spawn);
-    if (grouped) groups.kill(m.id, m.spawn);
-    if (!grouped || outside.contains({m.id, m.spawn})) {
-      for (const ProcStat& p : walk.find(m)) send_signal(p, SIGKILL);
+    if (grouped) {
+      find(m);  // tells whether the main process is outside
+      groups.kill(m.id, m.spawn);
+    }
+    if (!grouped || outside.contains({m.id, m.spawn})) kill_found(m);
+  }
+
+  // What was signalled forks no more, so another look meets as new only what was forked before its parent was
+  // reached. A small tree is not looked at again: of a thousand apps that are killed at once each would cost
+  // a walk.
+  void kill_found(const Member& m) {
+    std::set<int> signalled;
+    for (int look = 0; look < kMostLooks; ++look) {
+      const std::size_t before = signalled.size();
+      for (const ProcStat& p : walk.find(m)) {
+        if (signalled.insert(p.pid).second) send_signal(p, SIGKILL);
+      }
+      if (signalled.size() == before || signalled.size() < kLargeTree) return;
+      walk.look_anew();
     }
   }
 

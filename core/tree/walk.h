@@ -22,6 +22,7 @@ class Walk {
   // of a loop turn, so that stopping thousands at once is not quadratic: what is listed may have ended
   // meanwhile.
   std::vector<ProcStat> find(const Member& m);
+  void look_anew() { cached_.reset(); }  // the next find() does not answer from what this turn saw
 
  private:
   struct Snapshot {

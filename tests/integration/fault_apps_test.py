@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import socket
-import stat
 import struct
 import subprocess
 import time
@@ -15,10 +14,25 @@ import unittest
 import urllib.request
 from pathlib import Path
 
-from harness import TendTest, alive, free_port, limit, wait_for
+from harness import BIN, TendTest, alive, free_port, limit, wait_for
 
 SERVER = """require('http').createServer((q, r) => r.end(String(process.pid))).listen(+process.env.PORT);
 if (process.env.FALLS) setTimeout(() => process.exit(7), +process.env.FALLS);
+"""
+# A thousand children, each in a session of its own and without its mother, until it is killed.
+STORM = """import os, signal, time
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+made = 0
+while True:
+    if made < 1000:
+        if os.fork() == 0:
+            os.setsid()
+            if os.fork(): os._exit(0)
+            time.sleep(1000)
+        made += 1
+    if made == 100: open("many", "w").close()
+    if made == 1000: time.sleep(0.01)
 """
 
 
@@ -93,27 +107,16 @@ sys.exit(9)
                     os.kill(pid, signal.SIGKILL)
 
     def test_23_a_storm_of_children_that_leave_the_session_ends_with_the_app(self):
-        self.tend.script("storm.py", """import os, signal, time
-signal.signal(signal.SIGINT, signal.SIG_IGN)
-signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-made = 0
-while True:
-    if made < 1000:
-        if os.fork() == 0:
-            os.setsid()
-            if os.fork(): os._exit(0)
-            time.sleep(1000)
-        made += 1
-    if made == 100: open("many", "w").close()
-    if made == 1000: time.sleep(0.01)
-""")
-        self.tend.ok("start", "storm.py", "--kill-timeout", "300")
-        wait_for((self.tend.work / "many").exists, what="the first hundred")
-        done = self.tend.run("stop", "storm", timeout=30)  # while it goes on forking
-        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-        marked = str(self.tend.work / "storm.py").encode()
-        left = [e for e in os.listdir("/proc") if e.isdigit() and marked in self.command(e)]
-        self.assertEqual(left, [])
+        for name, env in (("groups", {}), ("walks", {"TEND_NO_CGROUP": "1"})):
+            with self.subTest(name):
+                tend = self.make_tend(extra_env=env)
+                script = tend.script("storm.py", STORM)
+                tend.ok("start", script, "--kill-timeout", "1000")
+                wait_for((tend.work / "many").exists, what="the first hundred")
+                done = tend.run("stop", "storm", timeout=30)  # while it goes on forking
+                self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+                left = [e for e in os.listdir("/proc") if e.isdigit() and str(script).encode() in self.command(e)]
+                self.assertEqual(left, [])
 
     @staticmethod
     def command(pid):
@@ -175,9 +178,12 @@ class Replacement(TendTest):
         self.start("-i", "1")
         self.tend.run("reload", "api", "--update-env", env={"PORT": str(self.port), "FALLS": "150"})
         wait_for(lambda: self.tend.app("api")["pm2_env"]["restart_time"] >= 2, what="a restart after the fall")
-        self.tend.ok("reload", "api", "--update-env", env={"PORT": str(self.port)})
+        self.assertIn("code 7", self.tend.ok("why", "api").stdout)
+        self.tend.ok("reload", "api", "--update-env", env={"PORT": str(self.port)})  # and a good one ends it
         wait_for(self.ask, what="an answer")
-        self.assertIn("exited with code 7", self.tend.ok("why", "api").stdout.replace("code 7", "exited with code 7"))
+        count = self.tend.app("api")["pm2_env"]["restart_time"]
+        time.sleep(0.5)
+        self.assertEqual(self.tend.app("api")["pm2_env"]["restart_time"], count)
 
     def test_42_a_port_that_becomes_free_is_taken_by_the_restart_policy(self):
         with socket.socket() as stranger:
@@ -190,29 +196,25 @@ class Replacement(TendTest):
             wait_for(lambda: self.tend.jlist()[0]["pm2_env"]["restart_time"] > 1, what="attempts")
             self.assertIn("EADDRINUSE", self.tend.read(self.tend.home / "logs/api-error-0.log"))
         wait_for(self.ask, what="an answer on the port that is free now")
-        pids = wait_for(lambda: len({self.ask() for _ in range(8)} - {None}) == 2, what="both workers")
-        self.assertTrue(pids)
+        wait_for(lambda: len({self.ask() for _ in range(8)} - {None}) == 2, what="both workers")
 
-    def test_42_a_port_of_the_privileged_is_the_apps_own_error(self):
+    def test_42_a_port_of_the_privileged_is_refused_to_a_daemon_of_somebody_else(self):
         if os.geteuid() != 0 or not shutil.which("setpriv"):
-            self.skipTest("needs root, to start an app as somebody who is not")
+            self.skipTest("needs root, to begin as somebody who is not")
         first = int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text())
         if first <= 1:
             self.skipTest("no port is privileged here")
-        for folder in (self.tend.dir, self.tend.work):
-            folder.chmod(0o755)
+        program = self.tend.dir / "tend"
+        shutil.copy(BIN, program)
         script = self.tend.script("server.js", SERVER)
-        done = self.tend.run("start", script, "--name", "low", "-i", "2", "--uid", "65534", "--gid", "65534",
-                             "--max-restarts", "0", "--no-autorestart", env={"PORT": str(first - 1)})
-        self.assertIn(done.returncode, (0, 1))
-        wait_for(lambda: "EACCES" in self.tend.read(self.tend.home / "logs/low-error-0.log") or
-                 self.ask_low(first - 1), what="a refusal, or a port that the daemon may give")
-
-    @staticmethod
-    def ask_low(port):
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return True
-        return False
+        for folder in (self.tend.dir, self.tend.work, self.tend.bin):
+            os.chown(folder, 65534, 65534)
+        done = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", program, "start", script,
+                               "--name", "low", "-i", "2", "--no-autorestart"], stdin=subprocess.DEVNULL,
+                              env={**self.tend.env, "HOME": str(self.tend.dir), "PORT": str(first - 1)},
+                              capture_output=True, text=True, cwd=self.tend.work, timeout=limit(30))
+        self.assertIn(done.returncode, (0, 1), done.stdout + done.stderr)
+        self.tend.wait_text(self.tend.home / "logs/low-error-0.log", "EACCES")
 
 
 class Files(TendTest):
@@ -246,15 +248,12 @@ class Files(TendTest):
             {"script": "/bin/true", "max_memory_restart": "1" * 100_000 + "!"}]})), "max_memory_restart")
 
     def test_37_ten_thousand_apps_are_read_in_a_moment(self):
-        apps = [{"name": f"a{n}", "script": "/bin/sleep", "args": "1000"} for n in range(10_000)]
-        path = self.tend.json_file("many.json", {"apps": apps})
+        path = self.tend.json_file("many.json", {"apps": [
+            {"name": f"a{n}", "script": "/bin/sleep", "args": "1000"} for n in range(10_000)]})
         began = time.monotonic()
-        done = self.tend.run("start", path, "--only", "none-of-them")
+        done = self.tend.ok("check", path, "--json")
         self.assertLess(time.monotonic() - began, limit(10))
-        self.assertNotEqual(done.returncode, 3, done.stderr)
-        done = self.tend.ok("check", path, "--json") if "check" in self.tend.ok("--help").stdout else None
-        if done:
-            self.assertIn("a9999", done.stdout)
+        self.assertIn("a9999", done.stdout)
 
     def test_38_a_file_of_javascript_that_prints_exits_forks_or_loops_is_no_matter_of_the_daemon(self):
         self.need("node")

@@ -1,7 +1,7 @@
 """What somebody who means harm can send, plant or name: refused in words, bounded in time and memory, harmless to others."""
 
 import array
-import json
+import contextlib
 import os
 import re
 import resource
@@ -14,7 +14,7 @@ import time
 import unittest
 from pathlib import Path
 
-from harness import BIN, TendTest, alive, limit, wait_for
+from harness import BIN, TendTest, limit, wait_for
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import frames  # noqa: E402
@@ -248,6 +248,71 @@ class Names(Hostile):
                    if "execve(" in line and "= 0" in line]
         self.assertTrue(any("plain.py" in line for line in started), started)
         self.assertEqual([line for line in started if re.search(r'execve\("[^"]*/(ba|da|z|k)?sh"', line)], [])
+
+
+class Planted(Hostile):
+    """A daemon of root, an app of another user who owns the folder of its log."""
+
+    TICK = "i=0\nwhile :; do i=$((i+1)); echo tick $i $(printf %0200d 0); sleep 0.01; done\n"
+
+    def setUp(self):
+        super().setUp()
+        self.need_root()
+        for folder in (self.tend.dir, self.tend.work):
+            folder.chmod(0o755)
+        self.theirs, self.ours = self.tend.work / "theirs", self.tend.work / "ours"
+        for folder in (self.theirs, self.theirs / "logs", self.theirs / "elsewhere", self.ours):
+            folder.mkdir()
+            if folder != self.ours:
+                os.chown(folder, 65534, 65534)
+        self.log = self.theirs / "logs/o.log"
+        self.tend.script("tick.sh", self.TICK)
+        self.tend.ok("start", "tick.sh", "--uid", "65534", "--gid", "65534", "-o", self.log, "--pid",
+                     self.theirs / "logs/app.pid", "--log-max-size", "2K", "--log-retain", "2")
+        self.tend.wait_text(self.log, "tick")
+        self.pid_file = wait_for(lambda: [p.name for p in (self.theirs / "logs").glob("app*.pid")], what="a pid file")[0]
+
+    def turn_to(self, folder):
+        """The folder of the log is a link now that belongs to the app's user."""
+        self.theirs.joinpath("logs").rename(self.theirs / f"was-{time.monotonic_ns()}")
+        (self.theirs / "logs").symlink_to(folder)
+        os.chown(self.theirs / "logs", 65534, 65534, follow_symlinks=False)
+
+    def test_31_a_folder_that_became_a_link_to_somebody_elses_is_not_written_into(self):
+        precious = self.ours / "o.log"
+        precious.write_text("mine\n")
+        (self.ours / self.pid_file).write_text("1\n")
+        old = self.ours / "o__2020-01-01_00-00-00.log"
+        old.write_text("old\n")
+        before = {p: p.read_text() for p in self.ours.iterdir()}
+        self.turn_to(self.ours)
+        self.tend.wait_text(self.tend.home / "tend.log", "a link leads to a folder that is not user 65534's")
+        self.tend.ok("reloadLogs")
+        self.tend.run("rotate")
+        self.tend.ok("restart", "tick")
+        self.tend.run("flush", "tick")
+        self.tend.ok("stop", "tick")
+        self.assertEqual({p: p.read_text() for p in self.ours.iterdir()}, before)
+        self.assert_unharmed()
+
+    def test_31_a_link_to_a_folder_of_the_same_user_is_followed(self):
+        self.turn_to("elsewhere")  # as a deployment does
+        self.tend.wait_text(self.theirs / "elsewhere/o.log", "tick")
+        wait_for(lambda: len(list((self.theirs / "elsewhere").glob("o__*.log"))) == 2, what="files put aside there")
+        self.tend.ok("restart", "tick")
+        wait_for((self.theirs / "elsewhere" / self.pid_file).exists, what="its pid file")
+
+    def test_31_another_name_of_somebody_elses_file_is_not_written_into(self):
+        precious = self.ours / "precious"
+        precious.write_text("mine\n")
+        self.tend.ok("stop", "tick")
+        for name in ("o.log", self.pid_file):
+            with contextlib.suppress(FileNotFoundError):
+                (self.theirs / "logs" / name).unlink()
+            os.link(precious, self.theirs / "logs" / name)
+        self.tend.run("start", "tick")
+        self.tend.wait_text(self.tend.home / "tend.log", "another name of a file of user 0")
+        self.assertEqual(precious.read_text(), "mine\n")
 
 
 if __name__ == "__main__":

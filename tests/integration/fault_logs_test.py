@@ -69,7 +69,7 @@ class Floods(TendTest):
         wait_for(lambda: self.finished("endless"), 60, "the last byte")
         files = lambda: sorted(self.tend.home.glob("logs/endless-out__*")) + [self.tend.out_log("endless")]  # noqa: E731
         wait_for(lambda: sum(f.stat().st_size for f in files()) == 3200 * 65536, 10, "all bytes in the log")
-        self.assertEqual(len(files()), 3)  # put aside at 100 MiB, in the middle of its only line
+        self.assertGreater(len(files()), 1)  # put aside at 100 MiB, in the middle of its only line
         self.assertEqual(digest(*files()), self.tend.read("endless.sum"))
         self.assert_small()
 

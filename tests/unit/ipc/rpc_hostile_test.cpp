@@ -38,7 +38,7 @@ TEST_CASE("both sides say hello with version, protocol and pid") {
   CHECK(hello->payload.at("pid").integer() == ::getpid());
 }
 
-TEST_CASE("what is no frame, or out of order, closes the connection and no other") {
+TEST_CASE("39: what is no frame, or out of order, closes the connection and no other") {
   Served s([](std::shared_ptr<Call> c) { c->reply("fine"); });
   RawPeer good(s.path);
   const std::vector<uint8_t> none;
@@ -72,7 +72,7 @@ TEST_CASE("what is no frame, or out of order, closes the connection and no other
   CHECK(good.next_of(FrameKind::reply)->payload.at("ok").text() == "fine");
 }
 
-TEST_CASE("a request before hello closes, a malformed hello is told why") {
+TEST_CASE("39: a request before hello closes, a malformed hello is told why") {
   Served s([](std::shared_ptr<Call> c) { c->reply(1); });
   RawPeer early(s.path, false);
   early.request(1, "x");
@@ -90,7 +90,7 @@ TEST_CASE("a request before hello closes, a malformed hello is told why") {
   }
 }
 
-TEST_CASE("a payload that is no request is answered with an error, the connection stays") {
+TEST_CASE("39: a payload that is no request is answered with an error, the connection stays") {
   Served s([](std::shared_ptr<Call> c) { c->reply("fine"); });
   RawPeer p(s.path);
   p.send(FrameKind::request, 1, std::vector<uint8_t>(100'000, 0x91));
@@ -129,7 +129,7 @@ TEST_CASE("200 streams on one connection are answered in any order, each once") 
   CHECK_FALSE(p.closed);
 }
 
-TEST_CASE("streams beyond the limit get an error, a stream in use closes") {
+TEST_CASE("39: streams beyond the limit get an error, a stream in use closes") {
   Holder held;
   Served s([&](std::shared_ptr<Call> c) { held(std::move(c)); }, {.streams = 3});
   s.before_end = [&] { held.calls.clear(); };
@@ -198,7 +198,7 @@ TEST_CASE("cancel and the peer's end each call on_cancel once and close the call
   s.run([&] { CHECK_FALSE(held.calls.at(1)->open()); });
 }
 
-TEST_CASE("a peer that dies within a frame leaves the server as it was") {
+TEST_CASE("39: a peer that dies within a frame leaves the server as it was") {
   Served s([](std::shared_ptr<Call> c) { c->reply("fine"); });
   const auto whole = RawPeer::encode({FrameKind::request, 0, 1, 0, 2}, to_msgpack(Map{{"method", "x"}}));
   for (std::size_t n = 1; n < whole.size(); ++n) {
@@ -210,7 +210,7 @@ TEST_CASE("a peer that dies within a frame leaves the server as it was") {
   CHECK(p.next_of(FrameKind::reply)->payload.at("ok").text() == "fine");
 }
 
-TEST_CASE("a frame that does not end in time closes its connection and no other") {
+TEST_CASE("39: a frame that does not end in time closes its connection and no other") {
   Served s([](std::shared_ptr<Call> c) { c->reply("fine"); }, {.partial_frame = Millis{50}});
   RawPeer good(s.path);
   RawPeer slow(s.path);
@@ -222,7 +222,7 @@ TEST_CASE("a frame that does not end in time closes its connection and no other"
   CHECK(good.next_of(FrameKind::reply).has_value());
 }
 
-TEST_CASE("beyond the limit of connections the oldest idle one gives way, a busy one does not") {
+TEST_CASE("39: beyond the limit of connections the oldest idle one gives way, a busy one does not") {
   Holder held;
   Served s([&](std::shared_ptr<Call> c) { held(std::move(c)); }, {.connections = 2});
   s.before_end = [&] { held.calls.clear(); };
@@ -246,7 +246,7 @@ TEST_CASE("beyond the limit of connections the oldest idle one gives way, a busy
   });
 }
 
-TEST_CASE("a peer that does not read is closed when too much waits for it") {
+TEST_CASE("39: a peer that does not read is closed when too much waits for it") {
   Holder held;
   Served s([&](std::shared_ptr<Call> c) { held(std::move(c)); }, {.queued = 1u << 20});
   s.before_end = [&] { held.calls.clear(); };
@@ -273,7 +273,7 @@ TEST_CASE("a ping is answered with its payload") {
   CHECK(pong->payload.text() == "abc");
 }
 
-TEST_CASE("another user is refused with one error frame" * doctest::skip(::geteuid() != 0)) {
+TEST_CASE("40: another user is refused with one error frame" * doctest::skip(::geteuid() != 0)) {
   Served s([](std::shared_ptr<Call> c) { c->reply(1); });
   REQUIRE(::chmod(s.dir.path.c_str(), 0755) == 0);
   REQUIRE(::chmod(s.path.c_str(), 0666) == 0);

@@ -192,6 +192,7 @@ void full_disk(bool lines) {
   CHECK(f.log.lines.size() >= 1);
   REQUIRE(::truncate((disk + "/t.log").c_str(), 0) == 0);
   put(out, "resumed\n");
+  out.reset();
   f.finish(kOut);
   CHECK(slurp(disk + "/t.log") == (lines ? "T: resumed\n" : "resumed\n"));
   f.writer.reset();
@@ -214,12 +215,31 @@ TEST_CASE("a combined file gets both streams, dated like their own files") {
   put(out, "one\n");
   f.until([&] { return slurp(f.folder / "all.log") == "T: one\n"; });
   put(err, "two\nend");
+  out.reset();
+  err.reset();
   f.finish(kErr);
   f.finish(kOut);
   CHECK(slurp(f.folder / "o.log") == "T: one\n");
   CHECK(slurp(f.folder / "e.log") == "T: two\nT: end");
   CHECK(slurp(f.folder / "all.log") == "T: one\nT: two\nT: end");
   CHECK(f.pocket.held.empty());
+}
+
+TEST_CASE("22: who holds the pipe of a process that ended is not waited for, and what it says is kept") {
+  Fixture f;
+  StreamOptions options = f.to(f.folder / "t.log");
+  SUBCASE("raw") {}
+  SUBCASE("lines") { options.date_format = "[T]"; }
+  const std::string stamp = options.date_format.empty() ? "" : "T: ";
+  auto out = f.open(kOut, options);
+  put(out, "one\n");
+  f.finish(kOut);
+  CHECK(slurp(options.path) == stamp + "one\n");
+  put(out, "left behind\n");
+  f.until([&] { return slurp(options.path) == stamp + "one\n" + stamp + "left behind\n"; });
+  CHECK(f.pocket.held.size() == 1);
+  out.reset();
+  f.until([&] { return f.pocket.held.empty(); });
 }
 
 TEST_CASE("a line much longer than the buffer goes through in bounded pieces") {
