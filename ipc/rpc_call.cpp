@@ -1,5 +1,6 @@
 #include "ipc/rpc_call.h"
 
+#include "core/base/failpoint.h"
 #include "ipc/frame.h"
 
 namespace tend::ipc {
@@ -32,10 +33,12 @@ void RpcCall::error(std::string_view text, int code) {
 }
 
 void RpcCall::finish(std::vector<uint8_t> payload) {
+  failpoint("reply.before");
   open_ = false;
   // The callback may hold this very call: it goes last, and not while it runs.
   const auto released = std::exchange(cancelled_, nullptr);
   if (const auto connection = connection_.lock()) connection->finish(stream_, std::move(payload));
+  failpoint("reply.after");
 }
 
 bool RpcCall::item(Value v) {

@@ -9,6 +9,7 @@
 #include "cmd/tend/masking.h"
 #include "cmd/tend/schema.h"
 #include "cmd/tend/templates.h"
+#include "core/base/failpoint.h"
 #include "core/base/file.h"
 #include "core/base/text.h"
 #include "core/base/unique_fd.h"
@@ -47,6 +48,10 @@ int check(Session& s) {
 int generate(Session& s) {
   const std::string& what = s.args.words[0];
   const std::string page = s.args.words.size() < 2 ? "" : s.args.words[1];
+  if (what == "failpoints" && page.empty()) {  // for the tests
+    for (const std::string_view name : failpoints()) s.print(std::string(name) + "\n");
+    return kDone;
+  }
   const bool man = what == "man" && (page.empty() || page == "ecosystem");
   if (!man) {
     s.complain("generate: found " + printable(page.empty() ? what : what + " " + page) +

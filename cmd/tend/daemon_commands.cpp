@@ -77,12 +77,17 @@ int none_runs(Session& s) {
   return kDone;
 }
 
-// `kill` has ended when the daemon has: whoever starts an app next must not meet one that is on its way out.
-void await_end(const UniqueFd& keeper) {
-  constexpr int kLimitMs = 10'000;
+constexpr int kEndSoonMs = 1000;
+constexpr int kEndLimitMs = 10'000;
+
+// `kill` has ended when the daemon has: whoever starts an app next must not meet one that is on its way out. False:
+// it runs still.
+bool await_end(const UniqueFd& keeper, int limit_ms) {
   pollfd p{keeper.get(), POLLIN, 0};
-  while (keeper && ::poll(&p, 1, kLimitMs) < 0 && errno == EINTR) {
+  int ready = 1;
+  while (keeper && (ready = ::poll(&p, 1, limit_ms)) < 0 && errno == EINTR) {
   }
+  return ready != 0;
 }
 
 UniqueFd watch_keeper(Session& s) {
@@ -102,11 +107,19 @@ int kill_daemon(Session& s) {
       rows = known->at("apps").list();
   }
   const UniqueFd keeper = watch_keeper(s);
-  auto reply = s.ask(api::kKill, Map{{"cause", s.caller.cause()}}, Need::existing, extra);
-  if (!reply) return s.fail(reply.error());
-  await_end(keeper);
+  const Map params{{"cause", s.caller.cause()}};
+  auto reply = s.ask(api::kKill, params, Need::existing, extra);
+  const bool unheard = !reply && Session::no_daemon(reply.error());  // its answer was lost, its end is not
+  if (!reply && !unheard) return s.fail(reply.error());
+  // A supervisor that dies right after its answer has a successor, which must be told.
+  if (!await_end(keeper, kEndSoonMs)) {
+    s.disconnect();
+    (void)s.ask(api::kKill, params, Need::existing, extra);
+    await_end(keeper, kEndLimitMs);
+  }
   if (!s.pm2) {
-    s.say(std::to_string(reply->at("count").integer()) + " stopped, daemon ended\n");
+    if (unheard) s.say("daemon ended\n");
+    else s.say(std::to_string(reply->at("count").integer()) + " stopped, daemon ended\n");
     return kDone;
   }
   if (rows.empty()) return none_runs(s);

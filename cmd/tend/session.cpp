@@ -20,6 +20,7 @@ namespace {
 
 constexpr Millis kPatience{30'000};
 constexpr Millis kGlance{200};
+constexpr int kMostAttempts = 5;  // a request that ends each daemon is not sent to all of them
 constexpr std::size_t kFlushAt = 1u << 16;
 
 void write_all(int fd, std::string_view text) {
@@ -100,7 +101,8 @@ int Session::fail(const Error& error) {
     return exit_of(kUnavailable);
   }
   complain(printable(error.message));
-  if (error.code == ipc::kDeadlineCode || error.code == kNotAllowedCode) return exit_of(kUnavailable);
+  if (error.code == ipc::kDeadlineCode || error.code == kNotAllowedCode || error.code == kInterruptedCode)
+    return exit_of(kUnavailable);
   return exit_of(error.code == -kUsage ? kUsage : kFailed);
 }
 
@@ -174,14 +176,45 @@ bool takes_time(std::string_view method) {
   return false;
 }
 
+// It reads, or asks for a state and not for a change: a second time does what the first one did not.
+bool repeatable(std::string_view method, const Value& params) {
+  for (const auto m : {api::kPing, api::kList, api::kWhy, api::kWait, api::kEnvironment, api::kSave, api::kKill,
+                       api::kSettings})
+    if (m == method) return true;
+  const std::string& verb = params.at("verb").text();
+  return (method == api::kAct && (verb == "stop" || verb == "reset")) ||
+         (method == api::kLogs && verb == "reopen");
+}
+
 }  // namespace
 
+Result<Value> Session::converse(std::string_view method, const Value& params, Need need, Millis limit,
+                                const std::function<void(const Value&)>& item) {
+  const Millis until = SystemClock().now() + limit;
+  Millis left = limit;
+  for (int attempt = 1;; ++attempt) {
+    if (auto connected = connect(need); !connected) return tl::unexpected<Error>(connected.error());
+    auto reply = client_->call(method, params, left, item).map_error(told);
+    if (reply || reply.error().code != ECONNRESET) return reply;
+    disconnect();
+    if (!repeatable(method, params)) {
+      return tend::fail("the daemon ended while it worked on '" + std::string(method) +
+                            "', which may or may not be done: look with " + (pm2 ? "pm2" : "tend") +
+                            " list, then run it again",
+                        kInterruptedCode);
+    }
+    left = until - SystemClock().now();
+    if (attempt == kMostAttempts || left.n <= 0) return tend::fail(reply.error().message, kInterruptedCode);
+    need = Need::existing;
+  }
+}
+
 Result<Value> Session::ask(std::string_view method, Value params, Need need, Millis extra) {
+  // First: a daemon that is started says so, and shows no progress.
   if (auto connected = connect(need); !connected) return tl::unexpected<Error>(connected.error());
   std::optional<Progress> progress;
   if (takes_time(method) && !args.silent && !args.json) progress.emplace(home.socket());
-  auto reply =
-      client_->call(method, params, args.timeout ? *args.timeout : kPatience + extra).map_error(told);
+  auto reply = converse(method, params, need, args.timeout ? *args.timeout : kPatience + extra);
   if (reply && (method == api::kStart || method == api::kAct))
     for (const Value& outcome : reply->at("results").list())
       touched.emplace_back(std::to_string(outcome.at("id").integer()));
@@ -190,8 +223,7 @@ Result<Value> Session::ask(std::string_view method, Value params, Need need, Mil
 
 Result<Value> Session::ask_long(std::string_view method, Value params, Need need, Millis limit,
                                 const std::function<void(const Value&)>& item) {
-  if (auto connected = connect(need); !connected) return tl::unexpected<Error>(connected.error());
-  return client_->call(method, params, limit, item).map_error(told);
+  return converse(method, params, need, limit, item);
 }
 
 Status Session::follow(std::string_view method, Value params, const std::function<bool(const Value&)>& item) {

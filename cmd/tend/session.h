@@ -23,6 +23,7 @@ enum Exit : int { kDone = 0, kFailed = 1, kUsage = 2, kUnavailable = 3 };
 // Error::code of connect(), and so of what asks: no errno, because files fail with those too.
 inline constexpr int kNoDaemonCode = 1'000'001;
 inline constexpr int kNotAllowedCode = 1'000'002;  // the socket is another user's
+inline constexpr int kInterruptedCode = 1'000'003;  // the daemon ended before it answered; nobody knows what it did
 
 enum class Need : uint8_t { existing, started };  // whether a daemon may be started for a request
 
@@ -61,7 +62,8 @@ class Session {
   // Asks the daemon. `extra` is added to the 30 s: what the apps' own limits allow. An explicit --timeout
   // replaces both.
   Result<Value> ask(std::string_view method, Value params, Need need, Millis extra = {});
-  // Error: kNoDaemonCode when none runs, kNotAllowedCode.
+  // Error: kNoDaemonCode when none runs, kNotAllowedCode, kInterruptedCode: what may not be repeated was under way when
+  // the daemon ended. Anything else is asked of its successor again.
   // Each item of a stream, until `item` says false.
   Status follow(std::string_view method, Value params, const std::function<bool(const Value&)>& item);
   // The same with items on the way to the reply, and a limit of its own.
@@ -74,6 +76,8 @@ class Session {
   bool beside_pm2 = false;
 
  private:
+  Result<Value> converse(std::string_view method, const Value& params, Need need, Millis limit,
+                         const std::function<void(const Value&)>& item = {});
   std::string buffer_;
   bool colour_ = false, colour_err_ = false;
   std::optional<ipc::RpcClient> client_;

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include "core/base/failpoint.h"
 #include "core/base/file.h"
 #include "core/base/unique_fd.h"
 #include "core/model/pm2_record.h"
@@ -96,8 +97,11 @@ Status save_dump(const std::string& path, const Value& apps, bool as_pm2) {
   if (auto ok = write_all(file.fd(), text); !ok)
     return fail(path + ": " + ok.error().message, ok.error().code);
   if (::fsync(file.fd()) != 0) return fail_errno("fsync " + path);
+  failpoint("dump.written");
   if (auto ok = keep_former(path); !ok) return ok;
+  failpoint("dump.kept");
   if (!file.move_to(path)) return fail_errno("rename to " + path);
+  failpoint("dump.renamed");
   const UniqueFd folder(::open(folder_of(path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!folder || ::fsync(folder.get()) != 0) return fail_errno("fsync " + folder_of(path));
   return {};

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/base/failpoint.h"
 #include "core/base/file.h"
 #include "ipc/frame.h"
 #include "ipc/msgpack.h"
@@ -186,6 +187,7 @@ Result<Record> read_record(const Scan& scan, uint32_t id, const Entry& entry) {
 }
 
 Result<uint64_t> rewrite(const std::string& path, const std::string& boot_id, const Scan& scan) {
+  failpoint("journal.rewrite.before");
   const std::string temporary = path + ".new";
   ::unlink(temporary.c_str());  // of a writer that was killed; there is one writer (the home's lock)
   UniqueFd fd(
@@ -195,11 +197,13 @@ Result<uint64_t> rewrite(const std::string& path, const std::string& boot_id, co
   Status done = write_all(fd.get(), encode_file_header(boot_id));
   if (done) done = copy_live(scan, fd.get(), size);
   // No fsync: after a power loss the boot id is another one, and nothing of this file is resumed.
+  failpoint("journal.rewrite.written");
   if (done && ::rename(temporary.c_str(), path.c_str()) != 0) done = fail_errno("rename " + temporary);
   if (!done) {
     ::unlink(temporary.c_str());
     return tl::unexpected(done.error());
   }
+  failpoint("journal.rewrite.renamed");
   return size;
 }
 

@@ -9,6 +9,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "core/base/failpoint.h"
 #include "core/journal/journal.h"
 
 namespace tend::journal {
@@ -142,6 +143,7 @@ Result<SlotTable> SlotTable::adopt(UniqueFd memfd) {
 int SlotTable::fd() const { return impl_->fd.get(); }
 
 bool SlotTable::put(const Slot& slot) {
+  failpoint("slots.put.before");
   const auto known = impl_->cell_of.find(slot.id);
   if (known == impl_->cell_of.end() && impl_->free.empty() && !impl_->grow()) return false;
   const uint32_t index = known != impl_->cell_of.end() ? known->second : impl_->free.back();
@@ -151,7 +153,9 @@ bool SlotTable::put(const Slot& slot) {
   copy = slot;
   copy.cause_text[std::size(copy.cause_text) - 1] = '\0';
   copy.status_text[std::size(copy.status_text) - 1] = '\0';
+  failpoint("slots.put.copied");
   std::atomic_ref(cell.valid).store(next, std::memory_order_release);
+  failpoint("slots.put.after");
   if (known == impl_->cell_of.end()) {
     impl_->free.pop_back();
     impl_->cell_of.emplace(slot.id, index);
@@ -162,9 +166,11 @@ bool SlotTable::put(const Slot& slot) {
 void SlotTable::erase(uint32_t id) {
   const auto known = impl_->cell_of.find(id);
   if (known == impl_->cell_of.end()) return;
+  failpoint("slots.erase.before");
   std::atomic_ref(impl_->cell(known->second).valid).store(kFree, std::memory_order_release);
   impl_->free.push_back(known->second);
   impl_->cell_of.erase(known);
+  failpoint("slots.erase.after");
 }
 
 std::vector<Slot> SlotTable::all() const {

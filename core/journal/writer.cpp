@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/base/failpoint.h"
 #include "core/journal/record.h"
 
 namespace tend::journal {
@@ -69,9 +70,11 @@ Status Writer::append(std::string_view bytes) {
   if (!fd_) {
     if (auto ok = open(); !ok) return ok;
   }
+  failpoint("journal.append.before");
   std::string_view rest = bytes;
   while (!rest.empty()) {
-    const ssize_t n = ::write(fd_.get(), rest.data(), rest.size());
+    const std::size_t most = failpoints().empty() ? rest.size() : (bytes.size() + 1) / 2;
+    const ssize_t n = ::write(fd_.get(), rest.data(), std::min(rest.size(), most));
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) {
       const int code = errno;
@@ -81,7 +84,9 @@ Status Writer::append(std::string_view bytes) {
       return fail_errno("write " + path_, code);
     }
     rest.remove_prefix(static_cast<std::size_t>(n));
+    failpoint("journal.append.middle");
   }
+  failpoint("journal.append.after");
   size_ += bytes.size();
   return {};
 }

@@ -9,6 +9,7 @@
 #include <span>
 #include <utility>
 
+#include "core/base/failpoint.h"
 #include "core/keeper/spawn_blob.h"
 #include "core/keeper/wire.h"
 #include "core/loop/poll.h"
@@ -253,11 +254,13 @@ Status Client::spawn(const SpawnRequest& request) {
 }
 
 void Client::ack(uint32_t id, uint32_t spawn) {
+  failpoint("ack.before");
   Message m;
   m.kind = Kind::ack;
   m.id = id;
   m.spawn = spawn;
   [[maybe_unused]] const Status sent = impl_->send(m);
+  failpoint("ack.after");
 }
 
 void Client::signal(uint32_t id, uint32_t spawn, int number) {
@@ -277,7 +280,10 @@ Status Client::hold(std::string_view name, int fd) {
   Message m;
   m.kind = Kind::hold;
   std::memcpy(m.name, name.data(), name.size());
-  return impl_->send(m, {&fd, 1});
+  failpoint("hold.before");
+  Status sent = impl_->send(m, {&fd, 1});
+  failpoint("hold.after");
+  return sent;
 }
 
 void Client::drop(std::string_view name) {
@@ -286,13 +292,17 @@ void Client::drop(std::string_view name) {
   Message m;
   m.kind = Kind::drop;
   std::memcpy(m.name, name.data(), name.size());
+  failpoint("drop.before");
   [[maybe_unused]] const Status sent = impl_->send(m);
+  failpoint("drop.after");
 }
 
 void Client::serving() {
   Message m;
   m.kind = Kind::serving;
+  failpoint("serving.before");
   [[maybe_unused]] const Status sent = impl_->send(m);
+  failpoint("serving.after");
 }
 
 Mirror& Client::mirror() { return impl_->mirror; }
@@ -308,7 +318,9 @@ bool Client::idle() const { return impl_->queue.empty(); }
 void Client::shutdown() {
   Message m;
   m.kind = Kind::shutdown;
+  failpoint("shutdown.before");
   [[maybe_unused]] const Status sent = impl_->send(m);
+  failpoint("shutdown.after");
 }
 
 }  // namespace tend::keeper

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 
+#include "core/base/failpoint.h"
 #include "core/base/match.h"
 #include "core/config/config.h"
 #include "core/loop/work.h"
@@ -93,6 +94,7 @@ tree::Member Executor::member(Instance& app, uint32_t spawn) const {
 }
 
 void Executor::signal(Instance& app, uint32_t spawn, int number) {
+  failpoint("signal.before");
   workers_.retire(app, spawn);
   if (number == app.policy.stop_signal && app.spec->shutdown_with_message &&
       workers_.say(app, spawn, "shutdown"))
@@ -104,9 +106,11 @@ void Executor::signal(Instance& app, uint32_t spawn, int number) {
   } else if (!notices_.signal(app, spawn, number)) {
     m_.keeper.signal(app.id, spawn, number);  // also while the pid is not known yet
   }
+  failpoint("signal.after");
 }
 
 void Executor::spawn(Instance& app, uint32_t number) {
+  failpoint("spawn.before");
   app.main.pid = 0;
   app.main.channel.reset();
   app.error.clear();
@@ -131,6 +135,7 @@ void Executor::planned(const PlanInput& in, Result<keeper::SpawnRequest> request
     feed_(id, lifecycle::SpawnFailed{number});
     return;
   }
+  failpoint("spawn.planned");
   Status sent = request ? hand_over(*app, in, *request) : Status(tl::unexpected(request.error()));
   if (sent) return;
   app->error = sent.error().message;
@@ -205,10 +210,12 @@ Status Executor::hand_over(Instance& app, const PlanInput& in, keeper::SpawnRequ
   }
   const UniqueFd group = m_.tree.make_group(app.id, number);
   request.cgroup_fd = group.get();
+  failpoint("spawn.held");
   if (auto sent = m_.keeper.spawn(request); !sent) {
     process_ended(app, number);
     return sent;
   }
+  failpoint("spawn.requested");
   if (!app.spec->disable_logs) {
     adopt_log(app, number, logs::Channel::out, std::move(out->read));
     adopt_log(app, number, logs::Channel::err, std::move(err->read));
@@ -218,11 +225,14 @@ Status Executor::hand_over(Instance& app, const PlanInput& in, keeper::SpawnRequ
   if (channel.ours) adopt_channel(app, number, std::move(channel.ours));
   heartbeats_.joined(app, number, std::move(heartbeat.ours));
   if (notify) notices_.adopt(app, number, std::move(notify));
+  failpoint("spawn.adopted");
   return {};
 }
 
 void Executor::adopt_log(Instance& app, uint32_t spawn, logs::Channel channel, UniqueFd pipe) {
+  failpoint("log.adopt.before");
   m_.logs.add({app.id, spawn, channel}, std::move(pipe), stream_options(app, channel));
+  failpoint("log.adopt.after");
 }
 
 void Executor::adopt_input(Instance& app, uint32_t spawn, UniqueFd pipe) {
@@ -281,6 +291,7 @@ void Executor::process_ended(Instance& app, uint32_t spawn) {
     const std::string name = keep_name(channel == logs::Channel::out ? "out" : "err", id, spawn);
     // The keeper's copy goes last: until then what the pipe holds survives a kill of this process.
     m_.logs.finish({id, spawn, channel}, [this, name, id, spawn, open] {
+      failpoint("log.finished");
       m_.keeper.drop(name);
       if (--*open == 0) logs_ended_(id, spawn);
     });

@@ -9,6 +9,7 @@
 #include <set>
 #include <unordered_map>
 
+#include "core/base/failpoint.h"
 #include "core/supervisor/spawn_plan.h"
 #include "core/supervisor/supervisor.h"
 #include "core/tree/marks.h"
@@ -66,6 +67,7 @@ void Supervisor::resume_other(Instance& app, bool has_process) {
 }
 
 void Supervisor::recover(Left left) {
+  failpoint("recover.begin");
   std::unordered_map<uint32_t, bool> wishes;
   std::map<uint32_t, std::shared_ptr<const BaseEnv>> envs;
   for (const journal::Record& r : left.wanted.records) {
@@ -96,6 +98,7 @@ void Supervisor::recover(Left left) {
     next_id_ = std::max(next_id_, r.id + 1);
     table_.emplace(r.id, std::move(*app));
   }
+  failpoint("recover.journal");
   if (left.first) end_leftovers(m_.home, m_.log);
 
   std::set<uint32_t> placed;
@@ -122,6 +125,8 @@ void Supervisor::recover(Left left) {
     app->other.debt = {slot.other_owes_ack, slot.other_half_line};
     notices_.recall(*app, slot);
   }
+
+  failpoint("recover.slots");
 
   // Descriptors and reports, in the keeper's order; what belongs to a process that is no more wanted is let
   // go.
@@ -168,10 +173,12 @@ void Supervisor::recover(Left left) {
     }
   }
 
+  failpoint("recover.descriptors");
   workers_.settle();
   for (const auto& [id, owned] : table_) {
     Instance& app = *owned;
     lifecycle::State& s = app.state;
+    failpoint("recover.instance");
     if (s.other.role != Role::none) workers_.adopt(app, s.other.spawn);  // first: the other is measured by it
     if (lifecycle::alive(s.phase)) workers_.adopt(app, s.spawn);
     if (lifecycle::alive(s.phase) && s.executed) {
@@ -218,7 +225,9 @@ void Supervisor::recover(Left left) {
         break;
     }
   }
+  failpoint("recover.reports");
   for (keeper::Report& r : later) on_report(std::move(r));
+  failpoint("recover.settle");
   watch_memory();
   watches_.settle();
   schedules_.settle();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/base/failpoint.h"
 #include "core/supervisor/supervisor.h"
 
 namespace tend::supervisor {
@@ -83,9 +84,12 @@ void Rollouts::go_on(const std::string& group) {
     Instance* app = supervisor_.find(id);
     if (app == nullptr) continue;
     roll.starting[id] = app->state.spawn;
+    failpoint("rollout.before");
     supervisor_.reload(*app, {roll.asked}, roll.cause);
+    failpoint("rollout.asked");
   }
   if (!roll.todo.empty() || !roll.starting.empty() || !roll.leaving.empty()) return;
+  failpoint("rollout.done");
   const auto ended = std::move(found->second.now);
   if (found->second.next) {
     found->second.now = std::move(found->second.next);

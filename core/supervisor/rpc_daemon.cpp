@@ -2,6 +2,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/base/failpoint.h"
 #include "core/config/config.h"
 #include "core/journal/dump.h"
 #include "core/loop/work.h"
@@ -219,6 +220,7 @@ constexpr Method kMethods[] = {{api::kPing, ping},         {api::kUpdate, update
 std::span<const Method> daemon_methods() { return kMethods; }
 
 void dispatch(Daemon& daemon, const SharedCall& call) {
+  failpoint("request.before");
   for (const auto& table :
        {start_methods(), app_methods(), canary_methods(), why_methods(), wait_methods(), talk_methods(), environment_methods(),
         daemon_methods()}) {

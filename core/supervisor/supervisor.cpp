@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "core/base/failpoint.h"
 #include "core/base/match.h"
 #include "core/loop/work.h"
 #include "core/model/env.h"
@@ -235,6 +236,7 @@ void Supervisor::handle(uint32_t id, const lifecycle::Event& event) {
   Instance& app = *found;
   const lifecycle::State before = app.state;
   const lifecycle::Transition t = lifecycle::step(before, event, m_.clock.now(), app.policy);
+  failpoint("step.before");
   app.state = t.state;
   const lifecycle::State& after = app.state;
   const int64_t wall = m_.clock.wall().n;
@@ -251,6 +253,7 @@ void Supervisor::handle(uint32_t id, const lifecycle::Event& event) {
   if (after.restarts > before.restarts && !after.manual && after.cause != lifecycle::Cause::user)
     app.cause_wall = wall;
   if (!(after == before)) note(app);  // before it is acted on
+  failpoint("step.noted");
   const bool died = std::holds_alternative<lifecycle::Exited>(event) && before.phase == Phase::online &&
                     after.phase != Phase::online && after.phase != Phase::stopping;
   Instance* const taking_over = died ? workers_.replace_by_spare(app) : nullptr;
@@ -263,6 +266,7 @@ void Supervisor::handle(uint32_t id, const lifecycle::Event& event) {
     executor_.run(app, t.actions[i]);
     if (std::holds_alternative<lifecycle::Stuck>(t.actions[i])) waiters_.stuck(app);
   }
+  failpoint("step.acted");
   if (over) executor_.process_ended(app, *over);
   if (over && !lifecycle::alive(after.phase)) app.main.pid = 0;
   if (after.other.role == lifecycle::Other::Role::none) app.other = {};
@@ -271,6 +275,7 @@ void Supervisor::handle(uint32_t id, const lifecycle::Event& event) {
   const std::string_view name = event_name(event, before, after);
   if (!name.empty()) bus_.publish(name, app, before.phase, wall);
   if (taking_over != nullptr) bus_.publish("takeover", *taking_over, Phase::online, wall);
+  failpoint("step.told");
   if (app.deleting && !lifecycle::alive(after.phase)) erase(app);
 }
 
@@ -293,6 +298,7 @@ void Supervisor::place_sides(Instance& app, const lifecycle::State& before) {
 }
 
 void Supervisor::erase(Instance& app) {
+  failpoint("erase.before");
   const uint32_t id = app.id;
   auto owned = std::move(table_.at(id));
   table_.erase(id);
@@ -320,6 +326,7 @@ void Supervisor::erase(Instance& app) {
     envs_.erase(it);
     pending_.push_back({kEnvIds + env, Value()});
   }
+  failpoint("erase.after");
 }
 
 void Supervisor::note(const Instance& app) {
@@ -344,50 +351,6 @@ void Supervisor::note(const Instance& app) {
   app.cause_text.copy(slot.cause_text, n);
   Notices::note(app, slot);
   slots_.put(slot);
-}
-
-void Supervisor::on_report(keeper::Report r) {
-  using keeper::Kind;
-  Instance* app = find(r.id);
-  Side* side = app == nullptr ? nullptr : side_of(*app, r.spawn);
-  const bool ours = side != nullptr && r.kind != Kind::held;
-  switch (r.kind) {
-    case Kind::spawned:
-    case Kind::spawn_pending:
-      if (!ours) return unknown_process(r);
-      notices_.started(*app, r.spawn, static_cast<int>(r.a));
-      if (r.kind == Kind::spawned) feed(r.id, lifecycle::Spawned{r.spawn});
-      note(*app);
-      break;
-    case Kind::refused:  // nothing is known of it there, so nothing is to be acknowledged
-      if (r.c != static_cast<int64_t>(Kind::spawn)) {
-        m_.log.error("the keeper refused a request (" + std::to_string(r.c) + "): " + std::strerror(static_cast<int>(r.a)));
-        break;
-      }
-      r.b = 0;
-      [[fallthrough]];
-    case Kind::spawn_failed:
-      if (ours) {
-        app->error = spawn_error_text(*app, r);
-        feed(r.id, lifecycle::SpawnFailed{r.spawn, for_want(static_cast<int>(r.a))});
-      }
-      m_.keeper.ack(r.id, r.spawn);
-      break;
-    case Kind::exited:
-      if (ours && notices_.lives_on(*app, r.spawn)) break;
-      if (ours) feed(r.id, lifecycle::Exited{r.spawn, static_cast<int32_t>(r.b)});
-      // After the event: the queue is drained before the keeper reads this.
-      m_.loop.defer([this, id = r.id, spawn = r.spawn] { m_.keeper.ack(id, spawn); });
-      break;
-    default:
-      break;
-  }
-}
-
-void Supervisor::unknown_process(const keeper::Report& r) {
-  m_.log.warn("ending process " + std::to_string(r.a) + ": nobody wants it");
-  m_.tree.kill({r.id, r.spawn, static_cast<int>(r.a)});
-  m_.keeper.signal(r.id, r.spawn, 9);
 }
 
 }  // namespace tend::supervisor

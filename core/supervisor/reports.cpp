@@ -1,0 +1,63 @@
+// What the keeper tells of processes: to the machine, and back to the keeper that it was heard.
+#include <cstring>
+#include <string>
+
+#include "core/base/failpoint.h"
+#include "core/supervisor/causes.h"
+#include "core/supervisor/supervisor.h"
+
+namespace tend::supervisor {
+
+void Supervisor::on_report(keeper::Report r) {
+  using keeper::Kind;
+  Instance* app = find(r.id);
+  Side* side = app == nullptr ? nullptr : side_of(*app, r.spawn);
+  const bool ours = side != nullptr && r.kind != Kind::held;
+  switch (r.kind) {
+    case Kind::spawned:
+    case Kind::spawn_pending:
+      if (!ours) return unknown_process(r);
+      failpoint("spawned.before");
+      notices_.started(*app, r.spawn, static_cast<int>(r.a));
+      if (r.kind == Kind::spawned) feed(r.id, lifecycle::Spawned{r.spawn});
+      failpoint("spawned.fed");
+      note(*app);
+      failpoint("spawned.noted");
+      break;
+    case Kind::refused:  // nothing is known of it there, so nothing is to be acknowledged
+      if (r.c != static_cast<int64_t>(Kind::spawn)) {
+        m_.log.error("the keeper refused a request (" + std::to_string(r.c) +
+                     "): " + std::strerror(static_cast<int>(r.a)));
+        break;
+      }
+      r.b = 0;
+      [[fallthrough]];
+    case Kind::spawn_failed:
+      failpoint("spawn_failed.before");
+      if (ours) {
+        app->error = spawn_error_text(*app, r);
+        feed(r.id, lifecycle::SpawnFailed{r.spawn, for_want(static_cast<int>(r.a))});
+      }
+      failpoint("spawn_failed.fed");
+      m_.keeper.ack(r.id, r.spawn);
+      break;
+    case Kind::exited:
+      failpoint("exited.before");
+      if (ours && notices_.lives_on(*app, r.spawn)) break;
+      if (ours) feed(r.id, lifecycle::Exited{r.spawn, static_cast<int32_t>(r.b)});
+      failpoint("exited.fed");
+      // After the event: the queue is drained before the keeper reads this.
+      m_.loop.defer([this, id = r.id, spawn = r.spawn] { m_.keeper.ack(id, spawn); });
+      break;
+    default:
+      break;
+  }
+}
+
+void Supervisor::unknown_process(const keeper::Report& r) {
+  m_.log.warn("ending process " + std::to_string(r.a) + ": nobody wants it");
+  m_.tree.kill({r.id, r.spawn, static_cast<int>(r.a)});
+  m_.keeper.signal(r.id, r.spawn, 9);
+}
+
+}  // namespace tend::supervisor
