@@ -78,6 +78,9 @@ class LogWriter {
   void finish(const StreamKey& key, std::function<void()> done);
   // Bytes of this instance that a full disk or a broken file cost so far.
   uint64_t dropped(uint32_t id) const;
+  // What a predecessor had counted; on_loss: called on the loop after each increase.
+  void set_dropped(uint32_t id, uint64_t bytes);
+  void on_loss(std::function<void(uint32_t id)> told);
   // Closes and reopens every file (after an outside rename); reloadLogs.
   void reopen();
   // Puts every file aside that is open and not empty.

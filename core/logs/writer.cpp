@@ -51,6 +51,7 @@ struct LogWriter::Impl : std::enable_shared_from_this<LogWriter::Impl> {
   std::map<std::string, UniqueFd, std::less<>> adopted_files;  // by keepsake
   std::map<std::string, Stash, std::less<>> adopted_notes;
   std::map<uint32_t, uint64_t> dropped;
+  std::function<void(uint32_t)> on_loss;
   std::map<std::string, bool> tidying;  // by path; true: there is more to tidy
   bool settled = false;
 
@@ -161,7 +162,10 @@ struct LogWriter::Impl : std::enable_shared_from_this<LogWriter::Impl> {
   }
 
   void finished(const std::shared_ptr<Stream>& stream, const Moved& moved) {
-    if (moved.dropped > 0) dropped[stream->key.id] += moved.dropped;
+    if (moved.dropped > 0) {
+      dropped[stream->key.id] += moved.dropped;
+      if (on_loss) on_loss(stream->key.id);
+    }
     std::vector<std::shared_ptr<File>> full;
     for (std::size_t i = 0; i < stream->files.size(); ++i) {
       if (moved.tried) report(*stream->files[i], moved.errors[i]);
@@ -377,9 +381,10 @@ void LogWriter::finish(const StreamKey& key, std::function<void()> done) {
 }
 
 uint64_t LogWriter::dropped(uint32_t id) const {
-  const auto found = impl_->dropped.find(id);
-  return found == impl_->dropped.end() ? 0 : found->second;
+  return impl_->dropped.contains(id) ? impl_->dropped.at(id) : 0;
 }
+void LogWriter::set_dropped(uint32_t id, uint64_t bytes) { impl_->dropped[id] = bytes; }
+void LogWriter::on_loss(std::function<void(uint32_t)> told) { impl_->on_loss = std::move(told); }
 
 void LogWriter::reopen() {
   for (const auto& [path, file] : impl_->files) file->file->ask_reopen();

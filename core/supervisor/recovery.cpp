@@ -68,6 +68,9 @@ void Supervisor::resume_other(Instance& app, bool has_process) {
 
 void Supervisor::recover(Left left) {
   failpoint("recover.begin");
+  m_.logs.on_loss([this](uint32_t id) {
+    if (const Instance* app = find(id)) note(*app);
+  });
   std::unordered_map<uint32_t, bool> wishes;
   std::map<uint32_t, std::shared_ptr<const BaseEnv>> envs;
   for (const journal::Record& r : left.wanted.records) {
@@ -124,6 +127,7 @@ void Supervisor::recover(Left left) {
     app->main.debt = {slot.owes_ack, slot.half_line};
     app->other.debt = {slot.other_owes_ack, slot.other_half_line};
     notices_.recall(*app, slot);
+    if (slot.dropped_log_bytes > 0) m_.logs.set_dropped(slot.id, slot.dropped_log_bytes);
   }
 
   failpoint("recover.slots");
