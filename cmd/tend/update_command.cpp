@@ -103,7 +103,7 @@ Result<Updated> update_daemon(Session& s, Running before, const std::string& pro
   if (!was_cut(answer.error())) return tl::unexpected<Error>(answer.error());
   auto now = await_successor(s, before.supervisor);
   if (!now) return tl::unexpected<Error>(now.error());
-  if (now->upgrades <= before.upgrades) return fail(program + " could not be executed by the keeper");
+  if (now->upgrades <= before.upgrades) return fail("the keeper did not take " + program);
   return Updated{*now, true};
 }
 

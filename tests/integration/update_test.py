@@ -225,16 +225,41 @@ class Refused(UpdateTest):
         real, newer = journal.read_bytes(), of_version(journal.read_bytes(), 2)
         self.assertEqual(real[:8], JOURNAL_MAGIC)
         self.assertEqual(of_version(real, 1), real)
+        apps = self.facts()
         journal.write_bytes(newer)
         self.refuse("journal version 2; this tend reads version 1")
-        # A supervisor that meets it says so to whoever asks, and is replaced by one that can read it.
-        os.kill(self.daemon()["supervisor"]["pid"], signal.SIGKILL)
-        done = wait_for(lambda: (d := self.tend.run("list")).returncode != 0 and d, what="a refusal")
-        self.assertIn("journal version 2; this tend reads version 1", done.stderr)
+        self.supervisor_refuses("journal version 2; this tend reads version 1")
         self.assertEqual(journal.read_bytes(), newer)
         journal.write_bytes(real)
         self.tend.ok("update")
-        self.assertEqual(self.tend.status("app"), "online")
+        self.assertEqual(self.facts(), apps)
+
+    def test_slots_of_a_newer_version_are_refused_and_left_alone(self):
+        self.tend.ok("restart", "app")
+        apps, supervisor = self.facts(), self.daemon()["supervisor"]["pid"]
+        held = next(f"/proc/{supervisor}/fd/{fd}" for fd in os.listdir(f"/proc/{supervisor}/fd")
+                    if "memfd:tend-slots" in os.readlink(f"/proc/{supervisor}/fd/{fd}"))
+        slots = os.open(held, os.O_RDWR)
+        self.addCleanup(os.close, slots)
+        real = os.pread(slots, 4, 8)
+        version = int.from_bytes(real, "little")
+        newer = (version + 1).to_bytes(4, "little")
+        words = f"slot table version {version + 1}; this tend reads version {version}"
+        os.pwrite(slots, newer, 8)
+        self.refuse(words)
+        self.supervisor_refuses(words)
+        self.assertEqual(os.pread(slots, 4, 8), newer)
+        os.pwrite(slots, real, 8)
+        self.tend.ok("update")
+        self.assertEqual(self.facts(), apps)
+
+    def supervisor_refuses(self, words):
+        """One that has to go on from what is left says so to whoever asks, touches nothing and can be replaced."""
+        os.kill(self.daemon()["supervisor"]["pid"], signal.SIGKILL)
+        done = wait_for(lambda: (d := self.tend.run("list")).returncode != 0 and words in d.stderr and d,
+                        what=f"a refusal: {words}")
+        self.assertEqual(done.stdout, "")
+        self.assertIn(words, self.tend.run("update").stderr)
 
     def test_a_daemon_that_is_about_to_end_takes_no_program(self):
         self.tend.script("slow.sh", SLOW.replace("INT", "INT TERM"))
@@ -268,6 +293,26 @@ class Repeated(UpdateTest):
         wait_for(lambda: self.open_files() == before, what=f"{before} open files, found {self.open_files()}")
         self.assertEqual(self.facts(), apps)
         self.assertEqual(self.daemon()["keeper"]["upgrades"], 21)
+
+    def test_each_end_in_the_middle_of_updates_is_seen_once(self):
+        self.tend.script("ends.sh", "echo run >> runs; sleep 0.005; [ ! -e enough ] || exec sleep 1000; exit 3\n")
+        self.tend.ok("start", "ends.sh", "--max-restarts", "1000000", "--no-wait", "-i", "4")
+        for _ in range(15):
+            self.tend.ok("update")
+        wait_for(lambda: self.tend.read("runs").count("run") > 100, what="some runs")
+        (self.tend.work / "enough").touch()
+
+        def all_stay():
+            return all("sleep 1000" in self.command(r["pid"]) for r in self.tend.jlist())
+        wait_for(all_stay, what="four that stay")
+        restarts = [r["pm2_env"]["restart_time"] for r in self.tend.jlist() if r["name"] == "ends"]
+        self.assertEqual(sum(restarts) + 4, self.tend.read("runs").count("run"))
+
+    @staticmethod
+    def command(pid):
+        with contextlib.suppress(OSError):
+            return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+        return ""
 
     def test_updates_at_once_do_no_harm(self):
         apps, keeper = self.facts(), self.daemon()["keeper"]["pid"]
