@@ -46,7 +46,9 @@ std::string wanted_program(const Session& s) {
   return path;
 }
 
-bool was_cut(const Error& error) { return error.code == ECONNRESET || error.code == EPIPE; }
+bool was_cut(const Error& error) {
+  return error.code == ECONNRESET || error.code == EPIPE || error.code == kInterruptedCode;
+}
 
 // One that is about to be replaced by somebody else's update may not come to answer: its successor is asked.
 Result<Value> ask_ping(Session& s) {

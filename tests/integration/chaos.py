@@ -118,6 +118,7 @@ class Chaos:
         name = self.random.choice(self.fleet.calm)
         self.ask("stop", name)
         wait_for(lambda: self.fleet.agrees(name, "stopped"), 60, f"agreement about {name}, stopped")
+        self.fleet.fresh[name] = self.fleet.fresh.get(name, 0) + 1
         self.ask("start", name)
         self.fleet.settle(name)
 

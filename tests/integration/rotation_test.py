@@ -40,7 +40,11 @@ class Rotation(TendTest):
         return gzip.decompress(path.read_bytes()).decode() if path.suffix == ".gz" else path.read_text()
 
     def whole(self, name="printer-out"):
-        return "".join(self.read(p) for p in [*self.rotated(name), self.logs / f"{name}.log"] if p.exists())
+        while True:  # a file may be put aside, compressed or deleted between its name and its content
+            try:
+                return "".join(self.read(p) for p in [*self.rotated(name), self.logs / f"{name}.log"] if p.exists())
+            except FileNotFoundError:
+                continue
 
     def numbers(self, prefix=""):
         return [int(m) for m in re.findall(rf"^{prefix}line (\d+) x+$", self.whole(), re.M)]
