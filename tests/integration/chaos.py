@@ -3,20 +3,23 @@
 
     python3 tests/integration/chaos.py [--seconds N] [--seed N] [--keeper] [--update]
 
-TEND_CHAOS_SECONDS is --seconds for ctest and .ci/run. A seed repeats the choices, not the moments at which they meet.
+TEND_CHAOS_SECONDS is --seconds where it is not given. A seed repeats the choices, not the moments at which they meet.
 """
 
 import argparse
+import contextlib
 import os
 import random
+import re
 import signal
 import statistics
 import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 
-from chaos_fleet import Disk, Fleet, Load, own_mounts
+from chaos_fleet import MOST_WORKERS, Disk, Fleet, Load, own_mounts
 from harness import SCALE, Tend, alive, limit, wait_for
 
 MEGABYTES = 64  # of the logs' disk: 8 loggers write about 20 MB in ten minutes
@@ -49,7 +52,7 @@ class Daemons:
 
     def run(self):
         try:
-            while not self.over.wait(self.random.choice((0.05, 0.3, 0.8, 1.5)) * self.random.random() * 2):
+            while not self.over.wait(self.random.choice((0.02, 0.1, 0.3, 1.0)) * self.random.random() * 2):
                 with self.quiet:
                     self.kill_one()
         except AssertionError as error:
@@ -73,7 +76,16 @@ class Daemons:
         wait_for(lambda: not alive(supervisor), what="the supervisor's end")
 
     def descriptors(self):
-        return tuple(len(os.listdir(f"/proc/{pid}/fd")) for pid in self.tend.pids())
+        """Of supervisor and keeper: what they hold -> how often."""
+        found = []
+        for pid in self.tend.pids():
+            kinds = Counter()
+            for fd in os.scandir(f"/proc/{pid}/fd"):
+                with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+                    # Numbers are of inodes and of processes that come and go.
+                    kinds[re.sub(r"\d+", "N", os.readlink(fd.path))] += 1
+            found.append(kinds)
+        return found
 
 
 class Chaos:
@@ -92,7 +104,8 @@ class Chaos:
 
     def ask(self, *words):
         """A command until it succeeds: one that met a killed daemon is said again, another failure is a fault."""
-        for _ in range(20):
+        end = time.monotonic() + limit(60)
+        while time.monotonic() < end:
             kills = self.daemons.kills
             done = self.tend.run(*words)
             if done.returncode == 0:
@@ -101,7 +114,8 @@ class Chaos:
             if self.daemons.kills == kills and not self.daemons.quiet.locked():
                 self.wrong.append(f"tend {' '.join(map(str, words))}: exit {done.returncode}: {done.stderr.strip()}")
                 return
-        self.wrong.append(f"tend {' '.join(map(str, words))}: failed twenty times: {done.stderr.strip()}")
+            self.fleet.said_again(words)
+        self.wrong.append(f"tend {' '.join(map(str, words))}: failed for a minute: {done.stderr.strip()}")
 
     def restart(self):
         for name in self.random.sample(self.fleet.calm, 3):
@@ -123,7 +137,7 @@ class Chaos:
         self.fleet.settle(name)
 
     def scale(self):
-        self.fleet.workers = self.random.randint(2, 4)
+        self.fleet.workers = self.random.randint(2, MOST_WORKERS)
         self.ask("scale", "web", self.fleet.workers)
 
     def crash(self):
@@ -174,7 +188,7 @@ class Chaos:
         fleet, daemons = self.fleet, self.daemons
         fleet.start()
         rest = self.at_rest()
-        self.ask("start", *fleet.restless)
+        fleet.start_restless()
         self.load = Load(fleet.port, self.options.seconds * 3 + 600) if fleet.serves else None
         actions = [self.restart, self.reload, self.stop_start, self.crash, self.look]
         actions += [self.scale] * fleet.serves + [self.full_disk] * bool(self.disk) + [self.update] * self.options.update
@@ -220,8 +234,8 @@ class Chaos:
         successors inherit: histories of ends, which have an upper bound per app and fill up on the way (1 MiB for fifty
         apps). The keeper's is all that it took, in whole pages and a heap that is trimmed now and then: 512 KiB."""
         samples = self.daemons.memory
-        if SCALE > 1 or len(samples) < 9:
-            return  # a sanitizer keeps what was freed; of a few samples no third means anything
+        if SCALE > 1 or len(samples) < 90:
+            return  # a sanitizer keeps what was freed; of a few supervisors of all ages no third means anything
         third = len(samples) // 3
         for n, (who, most) in enumerate((("supervisor", 1024), ("keeper", 512))):
             first, last = (statistics.median(s[n] for s in part) for part in (samples[:third], samples[-third:]))
@@ -237,7 +251,10 @@ def wait_for_equal(measure, before, wrong):
         if now == before:
             return
         time.sleep(0.2)
-    wrong.append(f"descriptors of supervisor and keeper: {before} at the start, {now} at the end")
+    for who, first, last in zip(("supervisor", "keeper"), before, now):
+        if first != last:
+            wrong.append(f"descriptors of the {who}: {first.total()} at the start, {last.total()} at the end; more: "
+                         f"{dict(last - first)}, fewer: {dict(first - last)}")
 
 
 def main():

@@ -39,6 +39,9 @@ CRASHER = "#!/bin/sh\necho $$ >> $CHAOS_NAME.starts\nsleep 0.4\nexit 3\n"
 FORKER = "#!/bin/sh\necho $$ >> $CHAOS_NAME.starts\n(setsid sleep 100000 &)\nsleep 100000 &\nexec sleep 100000\n"
 
 
+MOST_WORKERS = 4
+
+
 def line_of(n):
     """What a logger prints as its n-th line, without the newline."""
     return f"line {n} {'.' * (n % 60)}"
@@ -58,6 +61,7 @@ class Fleet:
         self.calm = self.loggers + self.forkers + self.sleepers
         self.workers = 3
         self.fresh = {}  # by name: starts after a stop, which are no restarts
+        self.again = {}  # by name: commands that met a killed daemon, and then what they had begun
         self.windows = {}  # logger: [(first, last line that a full disk may have cost)]
         self.dropped = {}  # bytes that a full disk cost, as tend says at the end
 
@@ -71,6 +75,7 @@ class Fleet:
 
         def app(name, script, **more):
             apps.append({"name": name, "script": script, "env": {"CHAOS_NAME": name}, "kill_timeout": 30000, **more})
+
         for name in self.raw:
             app(name, "logger.sh")
         for name in self.timed:
@@ -80,13 +85,22 @@ class Fleet:
             app(name, "crasher.sh", min_uptime=100, **pace)
         app("cron", "sleeper.sh", cron_restart="*/2 * * * * *")
         for name in self.forkers:
-            app(name, "forker.sh")
+            app(name, "forker.sh", kill_timeout=1500)  # what a shell starts behind it ignores SIGINT
         for name in self.sleepers:
             app(name, "sleeper.sh")
         tend.ok("start", tend.json_file("fleet.json", {"apps": apps}))
         if self.serves:
-            tend.ok("start", "server.js", "--name", "web", "-i", self.workers, env={"PORT": str(self.port)})
+            # A seat's socket stays for the next one who takes it, so all seats are taken once.
+            tend.ok("start", "server.js", "--name", "web", "-i", MOST_WORKERS, env={"PORT": str(self.port)})
+            tend.ok("scale", "web", self.workers)
         wait_for(lambda: all(self.starts(n) > 0 for n in (*self.calm, *self.restless)), 60, "each app's first line")
+
+    def start_restless(self):
+        """After they were stopped, maybe in the moment before their line: what was counted until then does not matter."""
+        records = self.records()
+        for name in self.restless:
+            self.fresh[name] = self.starts(name) - records[name]["restarts"]
+        self.tend.ok("start", *self.restless)
 
     @property
     def serves(self):
@@ -113,16 +127,23 @@ class Fleet:
     def records(self):
         return {r["name"]: r for r in self.rows()}
 
+    def said_again(self, words):
+        for name in self.calm:
+            if name in words:
+                self.again[name] = self.again.get(name, 0) + 1
+
     def lost(self):
         """Log bytes that tend says a full disk cost, by app."""
         records = self.records()
         return {name: records[name].get("dropped", 0) for name in self.loggers}
 
     def agrees(self, name, status="online"):
-        """Whether tend's counter is what the ledger says. Each start but the first, or after a stop, is a restart."""
+        """Whether tend's counter is what the ledger says. Each start but the first, or after a stop, is a restart.
+        A command that is said again may end a process that has not come to write its line."""
         before = self.starts(name)
         record = self.records()[name]
-        return record["status"] == status and before == self.starts(name) == record["restarts"] + 1 + self.fresh.get(name, 0)
+        silent = record["restarts"] + 1 + self.fresh.get(name, 0) - before
+        return record["status"] == status and before == self.starts(name) and 0 <= silent <= self.again.get(name, 0)
 
     def settle(self, name):
         try:
@@ -135,7 +156,7 @@ class Fleet:
     def restless_agree(self):
         """None of these can be asked at rest: once is enough, as a wrong number stays wrong."""
         for name in self.restless:
-            wait_for(lambda: self.agrees(name), 60, f"agreement about {name}")
+            self.settle(name)
 
     # Logs -----------------------------------------------------------------------------------------------------------
 
