@@ -4,9 +4,12 @@
 #include <unistd.h>
 
 #include <set>
+#include <sstream>
 #include <utility>
 
+#include "core/base/file.h"
 #include "core/journal/dump.h"
+#include "core/journal/journal.h"
 #include "core/loop/work.h"
 #include "core/supervisor/rpc.h"
 
@@ -15,8 +18,17 @@ namespace {
 
 constexpr Millis kQuiet{500};  // a file of apps is one change
 constexpr Millis kAfterError{5000};
+constexpr std::size_t kMostNames = 16u << 20;
 
+// There while it is on. Its text: the boot id and, a line each, the names of Autosave::absent_; empty before
+// the first write and when a daemon has ended in order.
 std::string switch_file(const Home& home) { return home.dir + "/autosave"; }
+
+std::string switch_text(const std::map<std::string, List>& absent) {
+  std::string text = journal::current_boot_id() + "\n";
+  for (const auto& [name, items] : absent) text += name + "\n";
+  return text;
+}
 
 Status flip(const std::string& path, bool on) {
   if (!on) {
@@ -37,11 +49,26 @@ Autosave::Autosave(loop::Loop& loop, Log& log, const Home& home, Supervisor& sup
   subscription_ = supervisor_.bus().subscribe([this](const Record& r) { absent_.erase(r.app.spec->name); });
 }
 
-// Once, before the first write: what an earlier daemon left.
+// Once, before the first write: what an earlier daemon left. A supervisor that died is no end of the daemon:
+// what it had not come to save is saved now, and what is in the list and not here was deleted in its time.
 void Autosave::learn() {
-  const auto saved = journal::load_dump(home_.dump());
-  if (!saved) return;
-  for (const Value& one : saved->list()) absent_[one.at("app").at("spec").at("name").text()].push_back(one);
+  std::set<std::string> names;
+  bool first = true;
+  if (const auto left = read_file(switch_file(home_), kMostNames, O_NOFOLLOW)) {
+    std::istringstream lines(*left);
+    std::string line;
+    first = !std::getline(lines, line) || line != journal::current_boot_id();
+    while (std::getline(lines, line)) names.insert(line);
+  }
+  if (const auto saved = journal::load_dump(home_.dump())) {
+    for (const Value& one : saved->list())
+      if (const std::string& name = one.at("app").at("spec").at("name").text();
+          first || names.count(name) != 0)
+        absent_[name].push_back(one);
+  } else if (first) {
+    return;
+  }
+  changed();
 }
 
 void Autosave::set(bool on, std::function<void(Status)> done) {
@@ -63,14 +90,14 @@ void Autosave::changed() {
 }
 
 void Autosave::end(std::function<void()> done) {
-  const bool last = on_ && due_ && !ended_;
+  const bool last = due_;
   timer_.stop();
-  ended_ = true;
-  if (!last) return done();
+  if (std::exchange(ended_, true) || !on_) return done();
   loop::work(
       loop_,
-      [path = home_.dump(), pm2 = home_.pm2, apps = Value(with_absent(saved_apps(supervisor_).list()))] {
-        [[maybe_unused]] auto saved = journal::save_dump(path, apps, pm2);
+      [last, home = home_, apps = Value(with_absent(saved_apps(supervisor_).list()))] {
+        if (last && !journal::save_dump(home.dump(), apps, home.pm2)) return;
+        [[maybe_unused]] auto emptied = replace_file(switch_file(home), "");
       },
       std::move(done));
 }
@@ -96,9 +123,10 @@ void Autosave::write() {
   auto result = std::make_shared<Status>();
   loop::work(
       loop_,
-      [result, path = home_.dump(), pm2 = home_.pm2,
+      [result, home = home_, text = switch_text(absent_),
        apps = Value(with_absent(saved_apps(supervisor_).list()))] {
-        *result = journal::save_dump(path, apps, pm2);
+        *result = journal::save_dump(home.dump(), apps, home.pm2);
+        if (*result) *result = replace_file(switch_file(home), text);
       },
       [this, weak = std::weak_ptr<bool>(alive_), result] {
         if (weak.expired()) return;

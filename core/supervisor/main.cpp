@@ -118,7 +118,8 @@ class Main {
     auto wanted = journal::Journal::load(home_.journal(), journal::current_boot_id());
     if (!wanted) {
       log_->error(wanted.error().message);
-      return refuse(wanted.error().message + "; nothing was changed and the apps run on without care; to end them: kill " +
+      return refuse(wanted.error().message +
+                    "; nothing was changed and the apps run on without care; to end them: kill " +
                     std::to_string(keeper_pid));
     }
     if (!wanted->warning.empty()) log_->warn(wanted->warning);
@@ -182,11 +183,11 @@ class Main {
   // version.
   void refuse(const std::string& why) {
     if (asked_to_end_ != 0) return loop_.stop();  // the keeper ends the apps
-    refusing_ =
-        std::make_unique<ipc::RpcServer>(loop_, *log_, UniqueFd(kListenerFd), TEND_VERSION,
-                                         [this, why](const std::shared_ptr<ipc::Call>& call) {
-                                           call->method() == api::kUpdate ? upgrade_.begin(call) : call->error(why);
-                                         });
+    refusing_ = std::make_unique<ipc::RpcServer>(loop_, *log_, UniqueFd(kListenerFd), TEND_VERSION,
+                                                 [this, why](const std::shared_ptr<ipc::Call>& call) {
+                                                   call->method() == api::kUpdate ? upgrade_.begin(call)
+                                                                                  : call->error(why);
+                                                 });
   }
 
   void terminate(int signal) {
@@ -195,23 +196,25 @@ class Main {
     if (!running_ || ending_) return;
     ending_ = true;
     log_->info("stopping everything: signal " + std::to_string(signal));
-    running_->autosave.end([] {});
+    Value apps = running_->autosave.with_absent(saved_apps(running_->supervisor).list());
     const auto stop = [this] {
       stop_all(running_->supervisor, {"signal to the daemon"}, true,
                [this](List) { running_->supervisor.flush([this](bool) { end(); }); });
     };
-    Value apps = running_->autosave.with_absent(saved_apps(running_->supervisor).list());
-    // In the foreground the apps are those of one run: what the user saved stays.
-    if (apps.list().empty() || console_ != Console::none) return stop();
-    loop::work(
-        loop_,
-        [path = home_.dump(), pm2 = home_.pm2, apps = std::move(apps)] {
-          [[maybe_unused]] auto saved = journal::save_dump(path, apps, pm2);
-        },
-        stop);
+    running_->autosave.end([this, stop, apps = std::move(apps)] {
+      // In the foreground the apps are those of one run: what the user saved stays.
+      if (apps.list().empty() || console_ != Console::none) return stop();
+      loop::work(
+          loop_,
+          [path = home_.dump(), pm2 = home_.pm2, apps] {
+            [[maybe_unused]] auto saved = journal::save_dump(path, apps, pm2);
+          },
+          stop);
+    });
   }
 
-  // PM2's pm2.pid, which units that PM2 wrote wait for (Type=forking): the keeper, there as long as anything is.
+  // PM2's pm2.pid, which units that PM2 wrote wait for (Type=forking): the keeper, there as long as anything
+  // is.
   void pid_file(int pid) {
     if (!home_.pm2) return;
     loop::work(
@@ -240,7 +243,8 @@ class Main {
   void keeper_lost() {
     log_->error("the keeper is lost");
     if (!running_ || ending_) return give_up();
-    // What it had reported is judged first, and what is wanted is on disk: then nothing here is news any more.
+    // What it had reported is judged first, and what is wanted is on disk: then nothing here is news any
+    // more.
     loop_.defer([this] { running_->supervisor.flush([this](bool) { succeed(); }); });
   }
 
