@@ -80,10 +80,16 @@ std::string own_program() {
   return n > 0 ? std::string(path.data(), static_cast<size_t>(n)) : std::string();
 }
 
-void tell(UniqueFd& ready, char what) {
+void tell(UniqueFd& ready, std::string_view what) {
   if (!ready) return;
-  [[maybe_unused]] const ssize_t n = write(ready.get(), &what, 1);
+  [[maybe_unused]] const ssize_t n = write(ready.get(), what.data(), what.size());
   ready.reset();
+}
+
+// To whoever waits for it, too: nobody reads the standard error of a daemon.
+int refuse(UniqueFd& ready, const std::string& line) {
+  tell(ready, kKeeperRefuses + line);
+  return report(line);
 }
 
 uint64_t random_epoch() {
@@ -132,8 +138,8 @@ int serve(const Options& options, Settings settings, HomeLock& home, pid_t found
           const std::function<Status(Keeper&)>& begin) {
   const std::string program = options.self != nullptr ? options.self : own_program();
   if (program.empty() || settings.epoch == 0) return report("no /proc, or no random numbers");
-  const SupervisorStart start(program, options.home, settings.epoch, heritage_text({founder, settings.defaults}),
-                              options.console);
+  const SupervisorStart start(program, options.home, settings.epoch,
+                              heritage_text({founder, settings.defaults}), options.console);
   settings.owned = options.console != Console::none;
   settings.start_supervisor = [&start, &home] {
     // A socket that cannot be bound again is tried at the next start; the supervisor serves the apps
@@ -169,12 +175,13 @@ int resume(const Options& options) {
             settings.defaults.oom_score_adj.begin());
   HomeLock home = HomeLock::restore(head);
   const auto heritage = left_heritage();
-  return serve(options, std::move(settings), home, heritage ? heritage->founder : getpid(), [&](Keeper& keeper) -> Status {
-    keeper.restore(*left);
-    left.reset();
-    file.reset();
-    return {};
-  });
+  return serve(options, std::move(settings), home, heritage ? heritage->founder : getpid(),
+               [&](Keeper& keeper) -> Status {
+                 keeper.restore(*left);
+                 left.reset();
+                 file.reset();
+                 return {};
+               });
 }
 
 }  // namespace
@@ -193,14 +200,19 @@ int run(const Options& options) try {
   const Heritage heritage = heritage_of(options.succeeds);
   settings.defaults = heritage.defaults;
   auto lock = take_lock(options.home.dir, options.succeeds);
-  if (!lock) return report(lock.error().message);
+  if (!lock) return refuse(ready, lock.error().message);
   if (!*lock) {
-    tell(ready, kAnotherKeeper);
+    tell(ready, {&kAnotherKeeper, 1});
     return 0;
   }
   HomeLock& home = **lock;
   home.inherit(std::move(listener));
-  if (Status bound = home.listen(); !bound) return report(bound.error().message);
+  const auto bound = home.listen_or_move(options.home.dir);
+  if (!bound) return refuse(ready, bound.error().message);
+  if (!*bound) {
+    tell(ready, {&kAnotherKeeper, 1});
+    return 0;
+  }
 
   settings.epoch = options.succeeds ? given_epoch() : random_epoch();
   settings.predecessor = std::move(link);
@@ -208,7 +220,7 @@ int run(const Options& options) try {
   return serve(options, std::move(settings), home, heritage.founder, [&](Keeper&) -> Status {
     detach(options.console);
     if (chdir("/") != 0) return fail_errno("chdir /");
-    tell(ready, kKeeperReady);
+    tell(ready, {&kKeeperReady, 1});
     return {};
   });
 } catch (const std::bad_alloc&) {  // before it ran: the loop itself refuses what it has no memory for
