@@ -120,6 +120,29 @@ Result<bool> HomeLock::listen_or_move(const std::string& dir) {
   return true;
 }
 
+Status HomeLock::listen_again(const std::string& dir) {
+  if (is_folder(place_of(dir))) return listen();
+  auto again = take(dir);
+  if (!again) return tl::unexpected<Error>(again.error());
+  if (*again) {
+    remove_socket();
+    *this = std::move(**again);
+    const auto bound = listen_or_move(dir);
+    if (!bound) return tl::unexpected<Error>(bound.error());
+    if (*bound) return {};
+  }
+  // Elsewhere, where this one has been all the time.
+  if (is_folder(place_of(dir))) return listen();
+  return fail(dir + ": has another daemon", EBUSY);
+}
+
+bool HomeLock::is_folder(const std::string& dir) const {
+  struct stat named {
+  }, open{};
+  return stat(dir.c_str(), &named) == 0 && fstat(home_.get(), &open) == 0 && named.st_dev == open.st_dev &&
+         named.st_ino == open.st_ino;
+}
+
 bool HomeLock::is_bound() const {
   struct stat st {};
   return listener_ && fstatat(home_.get(), kSocket, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_dev == device_ &&

@@ -25,6 +25,8 @@ class HomeLock {
   // The same, at first: where the home can have no socket lock and socket go elsewhere. False: another keeper
   // has gone there before.
   Result<bool> listen_or_move(const std::string& dir);
+  // The same, later: in a home that is made again where it was deleted or moved away.
+  Status listen_again(const std::string& dir);
   // The listener of a keeper that was lost, which its supervisor had kept open: who connected meanwhile waits
   // there.
   void inherit(UniqueFd listener);
@@ -40,6 +42,7 @@ class HomeLock {
   static Result<std::optional<HomeLock>> take_in(const std::string& dir);
   static Result<std::optional<HomeLock>> take_elsewhere(const std::string& dir);
   bool is_bound() const;
+  bool is_folder(const std::string& dir) const;
 
   UniqueFd home_, lock_, listener_;
   dev_t device_ = 0;

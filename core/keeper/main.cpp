@@ -141,11 +141,11 @@ int serve(const Options& options, Settings settings, HomeLock& home, pid_t found
   const SupervisorStart start(program, options.home, settings.epoch,
                               heritage_text({founder, settings.defaults}), options.console);
   settings.owned = options.console != Console::none;
-  settings.start_supervisor = [&start, &home] {
+  settings.start_supervisor = [&start, &home, dir = options.home.dir] {
     // A socket that cannot be bound again is tried at the next start; the supervisor serves the apps
     // meanwhile.
-    [[maybe_unused]] const Status bound = home.listen();
-    return start.start(home.listener());
+    const Status bound = home.listen_again(dir);
+    return start.start(home.listener(), !bound && bound.error().code == EBUSY);
   };
   settings.home = &home;
   settings.arguments = {"tend: keeper", options.home.dir, options.home.pm2 ? "pm2" : "tend", ""};

@@ -81,8 +81,10 @@ SupervisorStart::SupervisorStart(std::string program, const Home& home, uint64_t
   if (console != Console::none) arguments_.emplace_back(console_word(console));
 }
 
-Result<Life> SupervisorStart::start(int listener) const {
-  return execute(program_, arguments_, environment_, listener, false);
+Result<Life> SupervisorStart::start(int listener, bool lost) const {
+  auto environment = environment_;
+  if (lost) environment.push_back(std::string(kLostHomeVariable) + "=1");
+  return execute(program_, arguments_, environment, listener, false);
 }
 
 Result<UniqueFd> start_successor(const Home& home, uint64_t epoch, int listener, Console console) {

@@ -125,5 +125,95 @@ class FaultPoorFs(MountTest):
         self.assertFalse((self.tend.home / "sock").exists())
 
 
+class FaultHome(TendTest):
+    def setUp(self):
+        super().setUp()
+        self.tend.supervisor_may_die = True
+        self.tend.ok("start", "sleep", "--name", "s", "--", "1000")
+        self.tend.ok("start", "sleep", "--name", "t", "-i", "2", "--", "1000")
+        self.tend.ok("stop", "s")
+        self.tend.ok("start", "s")
+        self.before = self.apps()
+        self.daemons = self.tend.pids()
+
+    def apps(self):
+        return [(r["name"], r["pm_id"], r["pid"], r["pm2_env"]["status"]) for r in self.tend.jlist()]
+
+    def answers(self):
+        """By a command that starts no daemon: the one that is there has its home again."""
+        wait_for(lambda: " s " in self.tend.run("list").stdout, what="the home again")
+
+    def made_again(self, words="was made again, with all that runs"):
+        self.answers()
+        self.assertIn(words, self.tend.daemon_log())
+        self.assertEqual(self.apps(), self.before)
+        self.assertEqual(self.tend.pids()[1], self.daemons[1])
+        self.assertEqual(mode(self.tend.home), 0o700)
+        # What is asked for from here on is kept as ever.
+        self.tend.ok("start", "sleep", "--name", "later", "--", "1000")
+        self.tend.ok("stop", "s")
+        os.kill(self.tend.pids()[0], signal.SIGKILL)
+        self.answers()
+        self.assertEqual({name: status for name, _, _, status in self.apps()},
+                         {"s": "stopped", "t": "online", "later": "online"})
+        self.tend.ok("save")
+
+    def test_44_a_home_that_is_deleted_is_made_again(self):
+        shutil.rmtree(self.tend.home, ignore_errors=True)
+        self.made_again()
+
+    def test_44_a_home_that_is_moved_away_is_made_again_and_what_was_moved_starts_nothing_twice(self):
+        moved = self.tend.dir / "moved"
+        self.tend.home.rename(moved)
+        self.made_again()
+        other = self.make_tend(home=moved)
+        other.ok("start", "sleep", "--name", "o", "--", "1000")
+        self.assertEqual([r["name"] for r in other.jlist()], ["o"])
+
+    def test_44_a_home_that_goes_with_the_folder_around_it_is_made_again_with_the_next_change(self):
+        self.tend.ok("kill")
+        self.tend._first_supervisor = None
+        self.tend.home = self.tend.dir / "around/home"
+        self.tend.env["TEND_HOME"] = str(self.tend.home)
+        self.tend.ok("start", "sleep", "--name", "s", "--", "1000")
+        app, supervisor = self.tend.app("s")["pid"], self.tend.pids()[0]
+        self.tend.home.parent.rename(self.tend.dir / "elsewhere")
+        os.kill(supervisor, signal.SIGKILL)
+        self.answers()
+        self.assertEqual((self.tend.app("s")["pid"], self.tend.status("s")), (app, "online"))
+
+    def test_44_a_home_that_is_deleted_while_no_supervisor_can_notice_costs_no_app(self):
+        os.kill(self.daemons[0], signal.SIGSTOP)
+        shutil.rmtree(self.tend.home)
+        os.kill(self.daemons[0], signal.SIGKILL)
+        self.made_again()
+
+    def test_44_a_socket_that_is_deleted_is_bound_again(self):
+        (self.tend.home / "tend.sock").unlink()
+        self.made_again("its socket was deleted")
+
+    def test_44_another_daemon_that_has_the_home_meanwhile_and_the_first_leave_each_other_alone(self):
+        supervisor, keeper = self.daemons
+        pids = [pid for _, _, pid, _ in self.before]
+        os.kill(supervisor, signal.SIGSTOP)
+        shutil.rmtree(self.tend.home)
+        self.tend.ok("start", "sleep", "--name", "new", "--", "1000")
+        new = self.tend.app("new")["pid"]
+        # It ends what nobody cares for any more only if that is so.
+        self.assertTrue(all(map(alive, pids)))
+        os.kill(supervisor, signal.SIGCONT)
+        os.kill(pids[0], signal.SIGKILL)
+        children = Path(f"/proc/{keeper}/task/{keeper}/children")
+        wait_for(lambda: len(children.read_text().split()) == len(pids) + 1 and str(pids[0]) not in children.read_text(),
+                 what="the first daemon's care")
+        os.kill(supervisor, signal.SIGKILL)
+        wait_for(lambda: "another daemon has it now" in self.tend.daemon_log(), what="the word")
+        self.assertTrue(all(map(alive, pids[1:])))
+        self.assertEqual([r["pid"] for r in self.tend.jlist()], [new])
+        os.kill(keeper, signal.SIGTERM)
+        wait_for(lambda: not alive(keeper) and not any(map(alive, pids)), 20, "the first daemon's end")
+        self.assertEqual((self.tend.app("new")["pid"], self.tend.status("new")), (new, "online"))
+
+
 if __name__ == "__main__":
     unittest.main(verbosity=2)
