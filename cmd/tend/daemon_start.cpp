@@ -15,6 +15,7 @@
 
 #include "cmd/tend/caller.h"
 #include "core/base/clock.h"
+#include "core/base/own_program.h"
 #include "core/base/unique_fd.h"
 #include "core/keeper/main.h"
 #include "core/model/api.h"
@@ -71,13 +72,14 @@ void default_signals() {
   // Nothing that the caller held open may live as long as the daemon does; older kernels rely on CLOEXEC
   // alone.
   ::syscall(SYS_close_range, kReadyFd + 1, ~0u, 0);
+  const std::string program = own_program();
   if (::chdir("/") != 0) ::_exit(127);
   std::string title = "tend: keeper", dir = home.dir, name = home.pm2 ? "pm2" : "tend",
               fd = std::to_string(kReadyFd), word(console_word(console));
   char* const argv[] = {
       title.data(), dir.data(), name.data(), fd.data(), console == Console::none ? nullptr : word.data(),
       nullptr};
-  ::execv("/proc/self/exe", argv);
+  ::execv(program.c_str(), argv);
   ::_exit(127);
 }
 

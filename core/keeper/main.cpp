@@ -20,6 +20,7 @@
 #include <optional>
 
 #include "core/base/clock.h"
+#include "core/base/own_program.h"
 #include "core/keeper/heritage.h"
 #include "core/keeper/home_lock.h"
 #include "core/keeper/keeper.h"
@@ -74,10 +75,10 @@ void fill_standard_fds() {
   if (fd >= 0) close(fd);
 }
 
-std::string own_program() {
+std::string path_of_program() {
   std::array<char, PATH_MAX> path{};
   const ssize_t n = readlink("/proc/self/exe", path.data(), path.size());
-  return n > 0 ? std::string(path.data(), static_cast<size_t>(n)) : std::string();
+  return n > 0 ? std::string(path.data(), static_cast<size_t>(n)) : tend::own_program();
 }
 
 void tell(UniqueFd& ready, std::string_view what) {
@@ -136,8 +137,9 @@ uint64_t given_epoch() {
 // With the lock and the socket, until the end.
 int serve(const Options& options, Settings settings, HomeLock& home, pid_t founder,
           const std::function<Status(Keeper&)>& begin) {
-  const std::string program = options.self != nullptr ? options.self : own_program();
-  if (program.empty() || settings.epoch == 0) return report("no /proc, or no random numbers");
+  const std::string program = options.self != nullptr ? options.self : path_of_program();
+  if (program.empty() || settings.epoch == 0)
+    return report("its own program or random numbers cannot be had");
   const SupervisorStart start(program, options.home, settings.epoch,
                               heritage_text({founder, settings.defaults}), options.console);
   settings.owned = options.console != Console::none;

@@ -94,5 +94,51 @@ class FaultStopped(TendTest):
             self.assertGreater(len(numbers), 1000)
 
 
+class FaultNoProc(TendTest):
+    """Everything of tend sees an empty folder where /proc was; the test itself does not."""
+
+    def setUp(self):
+        super().setUp()
+        self.need_root()
+        self.need("unshare")
+        without = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs tmpfs /proc && exec "$@"', "sh"]
+        if subprocess.run([*without, "true"], capture_output=True, check=False).returncode != 0:
+            self.skipTest("no mount namespaces here")
+        self.tend = self.make_tend(prefix=without)
+        self.tend.supervisor_may_die = True
+
+    def test_the_daemon_starts_supervises_and_stops_apps_without_proc(self):
+        self.tend.script("tree.sh", "#!/bin/sh\nsleep 1001 &\necho $! > child\necho up\nwait\n")
+        self.tend.ok("start", "sleep", "--name", "s", "-i", "2", "-f", "--", "1000")
+        self.tend.ok("start", "tree.sh", "--interpreter", "none")
+        self.tend.wait_text(self.tend.out_log("tree"), "up")
+        child = int(self.tend.read("child"))
+        row = self.tend.app("tree")
+        self.assertEqual((row["monit"]["cpu"], row["monit"]["memory"]), (0, 0))
+        self.assertIn("online", self.tend.ok("list").stdout)
+        self.tend.ok("describe", "tree")
+        # A crash is followed by a start, and what the app left behind ends.
+        os.kill(row["pid"], signal.SIGKILL)
+        wait_for(lambda: self.tend.app("tree")["pid"] not in (0, row["pid"]), what="a start")
+        wait_for(lambda: not alive(child), what="the end of what it left")
+        self.tend.wait_status("tree", "online")
+        wait_for(lambda: int(self.tend.read("child") or child) != child, what="the child")
+        child, main = int(self.tend.read("child")), self.tend.app("tree")["pid"]
+        self.tend.ok("restart", "s")
+        self.tend.ok("stop", "tree")
+        self.assertFalse(alive(main) or alive(child))
+        # Both daemons are followed by others.
+        apps = [(r["pm_id"], r["pid"]) for r in self.tend.jlist()]
+        supervisor, keeper = self.tend.pids()
+        os.kill(supervisor, signal.SIGKILL)
+        wait_for(lambda: self.tend.pids()[0] != supervisor, what="another supervisor")
+        self.assertEqual([(r["pm_id"], r["pid"]) for r in self.tend.jlist()], apps)
+        os.kill(keeper, signal.SIGKILL)
+        wait_for(lambda: self.tend.run("ping").returncode == 0 and self.tend.pids()[1] != keeper, what="another keeper")
+        self.assertEqual([(r["pm_id"], r["pid"]) for r in self.tend.jlist()], apps)
+        self.tend.ok("delete", "all")
+        self.assertFalse(any(alive(pid) for _, pid in apps if pid))
+
+
 if __name__ == "__main__":
     unittest.main(verbosity=2)
