@@ -15,6 +15,7 @@
 
 #include "cmd/tend/caller.h"
 #include "core/base/clock.h"
+#include "core/base/own_program.h"
 #include "core/base/unique_fd.h"
 #include "core/keeper/main.h"
 #include "core/model/api.h"
@@ -71,13 +72,14 @@ void default_signals() {
   // Nothing that the caller held open may live as long as the daemon does; older kernels rely on CLOEXEC
   // alone.
   ::syscall(SYS_close_range, kReadyFd + 1, ~0u, 0);
+  const std::string program = own_program();
   if (::chdir("/") != 0) ::_exit(127);
   std::string title = "tend: keeper", dir = home.dir, name = home.pm2 ? "pm2" : "tend",
               fd = std::to_string(kReadyFd), word(console_word(console));
   char* const argv[] = {
       title.data(), dir.data(), name.data(), fd.data(), console == Console::none ? nullptr : word.data(),
       nullptr};
-  ::execv("/proc/self/exe", argv);
+  ::execv(program.c_str(), argv);
   ::_exit(127);
 }
 
@@ -108,22 +110,25 @@ Result<UniqueFd> spawn_keeper(const Home& home) {
   become_keeper(home, ready, console);
 }
 
-// What the keeper said, 0 for nothing.
-char first_word(int ready) {
-  pollfd p{ready, POLLIN, 0};
-  char said = 0;
-  while (::poll(&p, 1, static_cast<int>(kKeeperBusy.n)) < 0 && errno == EINTR) {
-  }
-  return ::read(ready, &said, 1) == 1 ? said : '\0';
-}
-
-// Whether a keeper has the home: this one or, by its word, another. False: it failed, or the time is over.
-bool await_keeper(int ready, Millis limit) {
+// What the keeper said within `limit`: one of keeper::kKeeperReady and its like, why after kKeeperRefuses; ""
+// for nothing.
+std::string word_of_keeper(int ready, Millis limit) {
   pollfd p{ready, POLLIN, 0};
   while (::poll(&p, 1, static_cast<int>(limit.n)) < 0 && errno == EINTR) {
   }
-  char said = 0;
-  return p.revents != 0 && ::read(ready, &said, 1) == 1;
+  std::string said;
+  if (p.revents == 0) return said;
+  char piece[512];
+  for (ssize_t n = 0; (n = ::read(ready, piece, sizeof piece)) > 0;) {
+    said.append(piece, static_cast<std::size_t>(n));
+    if (said[0] != keeper::kKeeperRefuses || said.size() > sizeof piece) break;
+  }
+  return said;
+}
+
+Status refused(const std::string& said) {
+  if (said.empty() || said[0] != keeper::kKeeperRefuses) return {};
+  return fail("the daemon cannot start: " + said.substr(1));
 }
 
 }  // namespace
@@ -139,11 +144,12 @@ Result<pid_t> start_owned_daemon(const Home& home, Console console) {
   if (keeper < 0) return fail_errno("fork");
   if (keeper == 0) become_owned_keeper(home, theirs.get(), console, owner);
   theirs.reset();
-  const char said = first_word(ours.get());
-  if (said == keeper::kKeeperReady) return keeper;
+  const std::string said = word_of_keeper(ours.get(), kKeeperBusy);
+  if (said.starts_with(keeper::kKeeperReady)) return keeper;
   ::kill(keeper, SIGTERM);
   ::waitpid(keeper, nullptr, 0);
-  if (said == keeper::kAnotherKeeper)
+  if (auto why = refused(said); !why) return tl::unexpected<Error>(why.error());
+  if (said.starts_with(keeper::kAnotherKeeper))
     return fail("a daemon runs in " + home.dir + " already: end it with kill, or use another home", EBUSY);
   return fail("the daemon did not come up; see " + home.daemon_log());
 }
@@ -155,7 +161,9 @@ Result<ipc::RpcClient> start_daemon(const Home& home) {
   for (Millis pause_to_spawn = kSpawnAgain;; pause_to_spawn = pause_to_spawn + pause_to_spawn) {
     auto ready = spawn_keeper(home);
     if (!ready) return tl::unexpected<Error>(ready.error());
-    const bool held = await_keeper(ready->get(), began + kKeeperBusy - clock.now());
+    const std::string said = word_of_keeper(ready->get(), began + kKeeperBusy - clock.now());
+    if (auto why = refused(said); !why) return tl::unexpected<Error>(why.error());
+    const bool held = !said.empty();
     const Millis end = began + (held ? kKeeperBusy : kNoKeeper);
     const Millis again = std::min(end, clock.now() + pause_to_spawn);
     for (int pause = 1;; pause = std::min(pause * 2, 20)) {

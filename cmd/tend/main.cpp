@@ -10,6 +10,7 @@
 
 #include "cmd/tend/command.h"
 #include "core/autopsy/main.h"
+#include "core/base/own_program.h"
 #include "core/base/text.h"
 #include "core/keeper/main.h"
 #include "core/supervisor/main.h"
@@ -39,10 +40,11 @@ int keeper_main(int argc, char** argv) {
   if (!options.succeeds)
     (upgraded ? options.state_fd : options.ready_fd) = std::atoi(argv[3] + (upgraded ? kState.size() : 0));
   if (argc == 5) options.console = tend::console_from(argv[4]);
-  char self[PATH_MAX] = "/proc/self/exe";
+  const std::string own = tend::own_program();
+  char self[PATH_MAX] = "";
   // The path and not the link: after an upgrade a new supervisor is the new program.
   if (const ssize_t n = ::readlink("/proc/self/exe", self, sizeof self - 1); n > 0) self[n] = '\0';
-  options.self = ::access(self, X_OK) == 0 ? self : "/proc/self/exe";
+  options.self = ::access(self, X_OK) == 0 ? self : own.c_str();
   return tend::keeper::run(options);
 }
 
@@ -53,9 +55,11 @@ int supervisor_main(int argc, char** argv) {
 }
 
 // Names under which one command is called, as PM2 has them.
-constexpr std::pair<std::string_view, std::string_view> kPrograms[] = {
-    {"tend-runtime", "runtime"}, {"pm2-runtime", "runtime"}, {"pm2-docker", "runtime"},
-    {"tend-dev", "dev"},         {"pm2-dev", "dev"}};
+constexpr std::pair<std::string_view, std::string_view> kPrograms[] = {{"tend-runtime", "runtime"},
+                                                                       {"pm2-runtime", "runtime"},
+                                                                       {"pm2-docker", "runtime"},
+                                                                       {"tend-dev", "dev"},
+                                                                       {"pm2-dev", "dev"}};
 
 int command_line(const std::vector<std::string>& argv) {
   const std::string name = argv[0].substr(argv[0].rfind('/') + 1);

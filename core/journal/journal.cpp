@@ -1,5 +1,8 @@
 #include "core/journal/journal.h"
 
+#include <unistd.h>
+
+#include <cerrno>
 #include <condition_variable>
 #include <fstream>
 #include <mutex>
@@ -31,9 +34,10 @@ struct Flight {
 struct Journal::Impl : std::enable_shared_from_this<Impl> {
   using Done = std::function<void(bool)>;
 
-  Impl(loop::Loop& l, Log& g, std::string path, std::string boot_id)
+  Impl(loop::Loop& l, Log& g, std::string path, std::string boot_id, std::function<void(int)> told)
       : loop(l),
         log(g),
+        opened(std::move(told)),
         writer(std::make_shared<Writer>(std::move(path), std::move(boot_id))),
         retry(std::make_unique<loop::Timer>(l, [this] { write(); })) {}
 
@@ -58,6 +62,7 @@ struct Journal::Impl : std::enable_shared_from_this<Impl> {
     const auto f = std::exchange(flight, nullptr);
     if (!retry || !f) return;  // the journal is gone
     if (!f->warning.empty()) log.warn("journal: " + f->warning);
+    if (const int fd = writer->take_opened(); fd >= 0 && opened) opened(fd);
     const bool ok = f->result.has_value();
     if (!ok) {
       queued.insert(0, f->bytes);
@@ -82,6 +87,7 @@ struct Journal::Impl : std::enable_shared_from_this<Impl> {
 
   loop::Loop& loop;
   Log& log;
+  std::function<void(int)> opened;
   std::shared_ptr<Writer> writer;      // used by one job at a time
   std::unique_ptr<loop::Timer> retry;  // none: the journal is gone
   std::shared_ptr<Flight> flight;
@@ -107,8 +113,15 @@ Result<Journal::Loaded> Journal::load(const std::string& path, const std::string
   return loaded;
 }
 
-Journal::Journal(loop::Loop& loop, Log& log, std::string path, std::string boot_id)
-    : impl_(std::make_shared<Impl>(loop, log, std::move(path), std::move(boot_id))) {}
+Result<bool> Journal::bring_back(const std::string& path, int fd) {
+  if (::access(path.c_str(), F_OK) == 0 || errno != ENOENT) return false;
+  if (auto back = journal::bring_back(path, fd); !back) return tl::unexpected(back.error());
+  return true;
+}
+
+Journal::Journal(loop::Loop& loop, Log& log, std::string path, std::string boot_id,
+                 std::function<void(int fd)> opened)
+    : impl_(std::make_shared<Impl>(loop, log, std::move(path), std::move(boot_id), std::move(opened))) {}
 
 Journal::~Journal() {
   impl_->retry.reset();

@@ -34,8 +34,12 @@ class Journal {
     std::string warning;        // one line for the log; "" when the whole file was good
   };
   static Result<Loaded> load(const std::string& path, const std::string& boot_id);
+  // Where there is no file any more: writes what the open `fd` of it still has. False: there is one.
+  static Result<bool> bring_back(const std::string& path, int fd);
 
-  Journal(loop::Loop& loop, Log& log, std::string path, std::string boot_id);
+  // `opened` is told of the file each time that it is another one; who keeps it open can bring it back.
+  Journal(loop::Loop& loop, Log& log, std::string path, std::string boot_id,
+          std::function<void(int fd)> opened = {});
   ~Journal();  // waits for the write in flight and writes what is queued; calls nobody
   Journal(const Journal&) = delete;
   Journal& operator=(const Journal&) = delete;

@@ -7,6 +7,8 @@
 #include <utility>
 
 #include "core/base/failpoint.h"
+#include "core/base/file.h"
+#include "core/base/folder_linux.h"
 #include "core/journal/record.h"
 
 namespace tend::journal {
@@ -18,6 +20,30 @@ constexpr uint64_t kWaste = 4;         // compacted when above this many times w
 uint64_t limit_for(uint64_t live) { return std::max(kSmall, live * kWaste); }
 
 }  // namespace
+
+bool is_at(const std::string& path, int fd) {
+  struct stat named {
+  }, open{};
+  return ::fstat(fd, &open) == 0 && ::lstat(path.c_str(), &named) == 0 && named.st_dev == open.st_dev &&
+         named.st_ino == open.st_ino;
+}
+
+Status bring_back(const std::string& path, int fd) {
+  std::string text;
+  char piece[65536];
+  for (;;) {
+    const ssize_t n = ::pread(fd, piece, sizeof piece, static_cast<off_t>(text.size()));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return fail_errno("read " + path);
+    if (n == 0) break;
+    text.append(piece, static_cast<std::size_t>(n));
+  }
+  if (auto folder = open_folder_of(path, {}, true); !folder) return tl::unexpected(folder.error());
+  if (auto replaced = replace_file(path, text, 0600, true); !replaced) return replaced;
+  // Where it went with its folder nobody is to start what it tells of a second time.
+  if (::ftruncate(fd, 0) != 0) return fail_errno("truncate what " + path + " was");
+  return {};
+}
 
 Writer::Writer(std::string path, std::string boot_id)
     : path_(std::move(path)), boot_id_(std::move(boot_id)) {}
@@ -36,13 +62,27 @@ Status Writer::open() {
     if (!size) return tl::unexpected(size.error());
     found->good_size = found->live_size = *size;
   }
-  UniqueFd fd(::open(path_.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW));
+  UniqueFd fd(::open(path_.c_str(), O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW));
   if (!fd) return fail_errno("open " + path_);
   if (::ftruncate(fd.get(), static_cast<off_t>(found->good_size)) != 0)
     return fail_errno("truncate " + path_);
   fd_ = std::move(fd);
+  news_ = true;
   size_ = found->good_size;
   check_at_ = limit_for(found->live_size);
+  return {};
+}
+
+int Writer::take_opened() { return std::exchange(news_, false) && fd_ ? fd_.get() : -1; }
+
+// A home can be deleted or moved away under a running daemon.
+Status Writer::look_for_it() {
+  if (!fd_ || is_at(path_, fd_.get())) return {};
+  struct stat st {};
+  if (::lstat(path_.c_str(), &st) == 0) return fail(path_ + ": another file is in its place", EEXIST);
+  if (auto back = bring_back(path_, fd_.get()); !back) return back;
+  warning_ = path_ + " was gone, and was written again";
+  fd_.reset();
   return {};
 }
 
@@ -63,6 +103,7 @@ void Writer::compact_if_due() {
 }
 
 Status Writer::append(std::string_view bytes) {
+  if (auto there = look_for_it(); !there) return there;
   if (!fd_) {
     if (auto ok = open(); !ok) return ok;
   }

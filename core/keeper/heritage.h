@@ -13,6 +13,8 @@
 namespace tend::keeper {
 
 inline constexpr char kHeritageVariable[] = "TEND_HERITAGE";
+// There while another daemon has the home, which was deleted or moved away.
+inline constexpr char kLostHomeVariable[] = "TEND_LOST_HOME";
 
 struct Heritage {
   pid_t founder = 0;  // the first keeper: the apps' groups bear its number (core/tree/cgroup.h)

@@ -8,14 +8,17 @@
 
 #include <cstring>
 
+#include "core/base/home_place.h"
 #include "core/keeper/state.h"
 
 namespace tend::keeper {
 namespace {
 
+constexpr char kLock[] = "lock";
 constexpr char kSocket[] = "tend.sock";
 constexpr char kTemporary[] = "tend.sock.new";  // one name is enough: only the lock holder uses it
 constexpr int kBacklog = 1024;
+constexpr int kPlaces = 4;  // how often another one may take the place of that which was chosen
 
 Status make_directories(const std::string& dir) {
   for (size_t slash = dir.find('/', 1);; slash = dir.find('/', slash + 1)) {
@@ -30,10 +33,47 @@ Status make_directories(const std::string& dir) {
   }
 }
 
+// A lock that two can have is none.
+bool excludes(const UniqueFd& dir) {
+  const UniqueFd other(openat(dir.get(), kLock, O_RDWR | O_CLOEXEC | O_NOFOLLOW));
+  return other && flock(other.get(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+}
+
+bool no_locks_here(int code) {
+  return code == ENOLCK || code == ENOSYS || code == EOPNOTSUPP || code == EINVAL || code == EIO;
+}
+
+bool no_sockets_here(int code) {
+  return code == EPERM || code == EACCES || code == ENOSYS || code == EOPNOTSUPP || code == EINVAL ||
+         code == ENOTSOCK || code == ENODEV || code == EIO;
+}
+
+// As one that found a working lock may.
+bool somebody_listens(const UniqueFd& dir) {
+  const UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  const UniqueFd back(open(".", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!fd || !back || fchdir(dir.get()) != 0) return false;
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, kSocket, sizeof kSocket);
+  const bool heard =
+      connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 || errno == EAGAIN;
+  return fchdir(back.get()) == 0 && heard;
+}
+
 }  // namespace
 
 Result<std::optional<HomeLock>> HomeLock::take(const std::string& dir) {
   if (Status made = make_directories(dir); !made) return tl::unexpected<Error>(made.error());
+  if (const std::string place = place_of(dir); place != dir) return take_in(place);
+  auto lock = take_in(dir);
+  if (lock || !no_locks_here(lock.error().code)) return lock;
+  const UniqueFd home(open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (home && somebody_listens(home)) return std::optional<HomeLock>{};
+  return take_elsewhere(dir);
+}
+
+Result<std::optional<HomeLock>> HomeLock::take_in(const std::string& dir) {
   UniqueFd home(open(dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!home) return fail_errno("open " + dir);
   struct stat st {};
@@ -43,13 +83,64 @@ Result<std::optional<HomeLock>> HomeLock::take(const std::string& dir) {
         dir + ": belongs to uid " + std::to_string(st.st_uid) + ", not to uid " + std::to_string(geteuid()),
         EPERM);
   }
-  UniqueFd lock(openat(home.get(), "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  UniqueFd lock(openat(home.get(), kLock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!lock) return fail_errno("open " + dir + "/lock");
   if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno == EWOULDBLOCK) return std::optional<HomeLock>{};
     return fail_errno("flock " + dir + "/lock");
   }
+  if (!excludes(home)) return fail("flock " + dir + "/lock: two can have it", ENOLCK);
   return std::optional<HomeLock>(HomeLock(std::move(home), std::move(lock)));
+}
+
+// What was taken counts if it is still what `sock` names.
+Result<std::optional<HomeLock>> HomeLock::take_elsewhere(const std::string& dir) {
+  for (int i = 0; i < kPlaces; ++i) {
+    const auto place = make_place(dir);
+    if (!place) return tl::unexpected<Error>(place.error());
+    auto lock = take_in(*place);
+    if (place_of(dir) != *place) continue;
+    // What clears temporary folders leaves those alone that are locked themselves.
+    if (lock && *lock) flock((*lock)->home_.get(), LOCK_SH | LOCK_NB);
+    return lock;
+  }
+  return fail(dir + "/sock: names one place after another", EBUSY);
+}
+
+Result<bool> HomeLock::listen_or_move(const std::string& dir) {
+  const Status bound = listen();
+  if (bound) return true;
+  if (!no_sockets_here(bound.error().code) || place_of(dir) != dir)
+    return tl::unexpected<Error>(bound.error());
+  auto elsewhere = take_elsewhere(dir);
+  if (!elsewhere) return tl::unexpected<Error>(elsewhere.error());
+  if (!*elsewhere) return false;
+  *this = std::move(**elsewhere);
+  if (Status there = listen(); !there) return tl::unexpected<Error>(there.error());
+  return true;
+}
+
+Status HomeLock::listen_again(const std::string& dir) {
+  if (is_folder(place_of(dir))) return listen();
+  auto again = take(dir);
+  if (!again) return tl::unexpected<Error>(again.error());
+  if (*again) {
+    remove_socket();
+    *this = std::move(**again);
+    const auto bound = listen_or_move(dir);
+    if (!bound) return tl::unexpected<Error>(bound.error());
+    if (*bound) return {};
+  }
+  // Elsewhere, where this one has been all the time.
+  if (is_folder(place_of(dir))) return listen();
+  return fail(dir + ": has another daemon", EBUSY);
+}
+
+bool HomeLock::is_folder(const std::string& dir) const {
+  struct stat named {
+  }, open{};
+  return stat(dir.c_str(), &named) == 0 && fstat(home_.get(), &open) == 0 && named.st_dev == open.st_dev &&
+         named.st_ino == open.st_ino;
 }
 
 bool HomeLock::is_bound() const {
@@ -90,7 +181,8 @@ Status HomeLock::listen() {
 void HomeLock::inherit(UniqueFd listener) {
   struct stat st {};
   // Under the lock nobody else puts a socket there.
-  if (!listener || fstatat(home_.get(), kSocket, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISSOCK(st.st_mode)) return;
+  if (!listener || fstatat(home_.get(), kSocket, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISSOCK(st.st_mode))
+    return;
   device_ = st.st_dev;
   inode_ = st.st_ino;
   listener_ = std::move(listener);

@@ -1,6 +1,7 @@
 #include "core/keeper/keeper.h"
 
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 
@@ -20,6 +21,7 @@ namespace {
 constexpr int kRequestsPerTurn = 64;
 constexpr Millis kSuccessorTime{1000};  // after a signal, to say hello
 constexpr Millis kQuickDeath{1000};
+constexpr Millis kOwnerSoon{5};  // the owner is the parent once the former supervisor is gone
 constexpr int kServedLives = 100;
 constexpr Millis kFirstDelay{100};
 constexpr Millis kLongestDelay{5000};
@@ -30,7 +32,8 @@ Status Keeper::open() {
   sigset_t handled;
   sigemptyset(&handled);
   for (int number : {SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGUSR2}) sigaddset(&handled, number);
-  // As PM2's daemon; a habit of other daemons' users must not end what holds every app. Apps get the defaults back.
+  // As PM2's daemon; a habit of other daemons' users must not end what holds every app. Apps get the defaults
+  // back.
   for (int number : {SIGHUP, SIGUSR1}) signal(number, SIG_IGN);
   if (sigprocmask(SIG_BLOCK, &handled, nullptr) != 0) return fail_errno("block signals");
   signals_.reset(signalfd(-1, &handled, SFD_CLOEXEC | SFD_NONBLOCK));
@@ -44,6 +47,7 @@ Status Keeper::open() {
 int Keeper::run() {
   if (started_.n == 0) started_ = now();
   inheriting_ = static_cast<bool>(settings_.predecessor);
+  if (inheriting_) heir_of_ = getppid();
   if (inheriting_) {
     life_ = Life{std::move(settings_.predecessor), 0};
     watch(EPOLL_CTL_ADD, life_.socket.get(), EPOLLIN, kLinkTag);
@@ -83,7 +87,7 @@ Millis Keeper::now() const { return SystemClock().now(); }
 
 int Keeper::timeout_ms() const {
   std::optional<Millis> next;
-  for (const auto& due : {retry_at_, restart_at_, terminate_at_, upgrade_.due}) {
+  for (const auto& due : {retry_at_, restart_at_, terminate_at_, owner_at_, upgrade_.due}) {
     if (due && (!next || *due < *next)) next = due;
   }
   if (!next) return -1;
@@ -209,7 +213,17 @@ void Keeper::on_time() {
     start_supervisor();
   }
   if (upgrade_.due && *upgrade_.due <= at) on_checker_late();
+  if (owner_at_ && *owner_at_ <= at) follow_owner();
   if (terminate_at_ && *terminate_at_ <= at) on_terminate_deadline();
+}
+
+// The supervisor that started it in a lost one's place is ending, and that is no order to end.
+void Keeper::follow_owner() {
+  owner_at_.reset();
+  if (heir_of_ != 0 && getppid() == heir_of_)
+    owner_at_ = now() + kOwnerSoon;
+  else
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
 }
 
 void Keeper::start_supervisor() {

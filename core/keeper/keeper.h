@@ -38,7 +38,8 @@ struct Settings {
   uint64_t epoch = 0;
   ChildDefaults defaults;
   std::function<Result<Life>()> start_supervisor;
-  // The link to the supervisor of a keeper that was lost, which tells what that one had. None: begin with nothing.
+  // The link to the supervisor of a keeper that was lost, which tells what that one had. None: begin with
+  // nothing.
   UniqueFd predecessor;
   bool owned = false;  // by a program in the foreground, with which it ends
   // After a signal: until a supervisor that is there must have stirred; from SIGTERM to SIGKILL if it did
@@ -89,6 +90,7 @@ class Keeper {
   void close_pipe(Entry& entry);
   void reap();
   void ended(Entry& entry, int64_t status);
+  void follow_owner();
   void start_supervisor();
   void supervisor_gone();
   void drop_link();
@@ -144,6 +146,8 @@ class Keeper {
   Millis life_began_{};
   Millis restart_delay_{};
   std::optional<Millis> restart_at_;
+  std::optional<Millis> owner_at_;
+  pid_t heir_of_ = 0;         // the supervisor that started it in a lost one's place; 0: a caller did
   bool served_ = false;       // this life took over completely
   bool quick_death_ = false;  // the last one too failed at once
   int quick_lives_ = 0;       // in a row, whether they served or not

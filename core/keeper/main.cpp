@@ -20,6 +20,7 @@
 #include <optional>
 
 #include "core/base/clock.h"
+#include "core/base/own_program.h"
 #include "core/keeper/heritage.h"
 #include "core/keeper/home_lock.h"
 #include "core/keeper/keeper.h"
@@ -74,16 +75,22 @@ void fill_standard_fds() {
   if (fd >= 0) close(fd);
 }
 
-std::string own_program() {
+std::string path_of_program() {
   std::array<char, PATH_MAX> path{};
   const ssize_t n = readlink("/proc/self/exe", path.data(), path.size());
-  return n > 0 ? std::string(path.data(), static_cast<size_t>(n)) : std::string();
+  return n > 0 ? std::string(path.data(), static_cast<size_t>(n)) : tend::own_program();
 }
 
-void tell(UniqueFd& ready, char what) {
+void tell(UniqueFd& ready, std::string_view what) {
   if (!ready) return;
-  [[maybe_unused]] const ssize_t n = write(ready.get(), &what, 1);
+  [[maybe_unused]] const ssize_t n = write(ready.get(), what.data(), what.size());
   ready.reset();
+}
+
+// To whoever waits for it, too: nobody reads the standard error of a daemon.
+int refuse(UniqueFd& ready, const std::string& line) {
+  tell(ready, kKeeperRefuses + line);
+  return report(line);
 }
 
 uint64_t random_epoch() {
@@ -130,16 +137,17 @@ uint64_t given_epoch() {
 // With the lock and the socket, until the end.
 int serve(const Options& options, Settings settings, HomeLock& home, pid_t founder,
           const std::function<Status(Keeper&)>& begin) {
-  const std::string program = options.self != nullptr ? options.self : own_program();
-  if (program.empty() || settings.epoch == 0) return report("no /proc, or no random numbers");
-  const SupervisorStart start(program, options.home, settings.epoch, heritage_text({founder, settings.defaults}),
-                              options.console);
+  const std::string program = options.self != nullptr ? options.self : path_of_program();
+  if (program.empty() || settings.epoch == 0)
+    return report("its own program or random numbers cannot be had");
+  const SupervisorStart start(program, options.home, settings.epoch,
+                              heritage_text({founder, settings.defaults}), options.console);
   settings.owned = options.console != Console::none;
-  settings.start_supervisor = [&start, &home] {
+  settings.start_supervisor = [&start, &home, dir = options.home.dir] {
     // A socket that cannot be bound again is tried at the next start; the supervisor serves the apps
     // meanwhile.
-    [[maybe_unused]] const Status bound = home.listen();
-    return start.start(home.listener());
+    const Status bound = home.listen_again(dir);
+    return start.start(home.listener(), !bound && bound.error().code == EBUSY);
   };
   settings.home = &home;
   settings.arguments = {"tend: keeper", options.home.dir, options.home.pm2 ? "pm2" : "tend", ""};
@@ -169,12 +177,13 @@ int resume(const Options& options) {
             settings.defaults.oom_score_adj.begin());
   HomeLock home = HomeLock::restore(head);
   const auto heritage = left_heritage();
-  return serve(options, std::move(settings), home, heritage ? heritage->founder : getpid(), [&](Keeper& keeper) -> Status {
-    keeper.restore(*left);
-    left.reset();
-    file.reset();
-    return {};
-  });
+  return serve(options, std::move(settings), home, heritage ? heritage->founder : getpid(),
+               [&](Keeper& keeper) -> Status {
+                 keeper.restore(*left);
+                 left.reset();
+                 file.reset();
+                 return {};
+               });
 }
 
 }  // namespace
@@ -193,14 +202,19 @@ int run(const Options& options) try {
   const Heritage heritage = heritage_of(options.succeeds);
   settings.defaults = heritage.defaults;
   auto lock = take_lock(options.home.dir, options.succeeds);
-  if (!lock) return report(lock.error().message);
+  if (!lock) return refuse(ready, lock.error().message);
   if (!*lock) {
-    tell(ready, kAnotherKeeper);
+    tell(ready, {&kAnotherKeeper, 1});
     return 0;
   }
   HomeLock& home = **lock;
   home.inherit(std::move(listener));
-  if (Status bound = home.listen(); !bound) return report(bound.error().message);
+  const auto bound = home.listen_or_move(options.home.dir);
+  if (!bound) return refuse(ready, bound.error().message);
+  if (!*bound) {
+    tell(ready, {&kAnotherKeeper, 1});
+    return 0;
+  }
 
   settings.epoch = options.succeeds ? given_epoch() : random_epoch();
   settings.predecessor = std::move(link);
@@ -208,7 +222,7 @@ int run(const Options& options) try {
   return serve(options, std::move(settings), home, heritage.founder, [&](Keeper&) -> Status {
     detach(options.console);
     if (chdir("/") != 0) return fail_errno("chdir /");
-    tell(ready, kKeeperReady);
+    tell(ready, {&kKeeperReady, 1});
     return {};
   });
 } catch (const std::bad_alloc&) {  // before it ran: the loop itself refuses what it has no memory for

@@ -10,6 +10,7 @@
 namespace tend::keeper {
 
 // What ready_fd says, one byte; end of file alone: this keeper failed.
+inline constexpr char kKeeperRefuses = '!';  // and why, up to the end of file
 inline constexpr char kKeeperReady = '1';    // the socket listens
 inline constexpr char kAnotherKeeper = '2';  // it has the lock and listens now or soon
 

@@ -1,6 +1,5 @@
 // What a supervisor may ask. Everything is checked before it is used; a request is applied whole or refused.
 #include <sys/epoll.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -89,8 +88,7 @@ int Keeper::apply(Received& request) {
       return 0;
     case Kind::serving:
       served_ = true;
-      // One that succeeded another has got its owner for a parent by now.
-      if (settings_.owned) prctl(PR_SET_PDEATHSIG, SIGTERM);
+      if (settings_.owned) follow_owner();
       return 0;
     case Kind::shutdown:
       shutdown_ = true;

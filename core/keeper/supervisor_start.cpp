@@ -8,6 +8,7 @@
 #include <string_view>
 #include <utility>
 
+#include "core/base/own_program.h"
 #include "core/keeper/heritage.h"
 #include "core/keeper/main.h"
 #include "core/keeper/spawn_linux.h"
@@ -67,7 +68,7 @@ Result<Life> execute(const std::string& program, const std::vector<std::string>&
   empty_signal_mask();
   execve(program.c_str(), argv.data(), envp.data());
   // The file is gone or no program any more: the keeper's own still is one.
-  execve("/proc/self/exe", argv.data(), envp.data());
+  execve(own_program().c_str(), argv.data(), envp.data());
   _exit(127);
 }
 
@@ -81,12 +82,14 @@ SupervisorStart::SupervisorStart(std::string program, const Home& home, uint64_t
   if (console != Console::none) arguments_.emplace_back(console_word(console));
 }
 
-Result<Life> SupervisorStart::start(int listener) const {
-  return execute(program_, arguments_, environment_, listener, false);
+Result<Life> SupervisorStart::start(int listener, bool lost) const {
+  auto environment = environment_;
+  if (lost) environment.push_back(std::string(kLostHomeVariable) + "=1");
+  return execute(program_, arguments_, environment, listener, false);
 }
 
 Result<UniqueFd> start_successor(const Home& home, uint64_t epoch, int listener, Console console) {
-  auto life = execute("/proc/self/exe",
+  auto life = execute(own_program(),
                       {"tend: keeper", home.dir, home.pm2 ? "pm2" : "tend", std::string(kSucceeds),
                        std::string(console_word(console))},
                       environment_with({{kEpoch, hex(epoch)}}), listener, true);

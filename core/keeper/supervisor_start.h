@@ -18,7 +18,8 @@ class SupervisorStart {
   // The environment is the keeper's own, with TEND_EPOCH and TEND_HERITAGE.
   SupervisorStart(std::string program, const Home& home, uint64_t epoch, const std::string& heritage,
                   Console console);
-  Result<Life> start(int listener) const;
+  // `lost`: another daemon has the home; TEND_LOST_HOME tells.
+  Result<Life> start(int listener, bool lost) const;
 
  private:
   std::string program_;

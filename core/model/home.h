@@ -1,9 +1,11 @@
 // Where one daemon keeps its things (settled: $TEND_HOME else ~/.tend; as pm2: $PM2_HOME else ~/.pm2). Pure
-// names.
+// names, but for those of the socket and the lock, which may lie elsewhere.
 #pragma once
 
 #include <cstdint>
 #include <string>
+
+#include "core/base/home_place.h"
 
 namespace tend {
 
@@ -11,8 +13,8 @@ struct Home {
   std::string dir;   // absolute, no trailing slash
   bool pm2 = false;  // the layout of compat.md section 6 for dump and log names
 
-  std::string socket() const { return dir + "/tend.sock"; }
-  std::string lock() const { return dir + "/lock"; }
+  std::string socket() const { return place_of(dir) + "/tend.sock"; }
+  std::string lock() const { return place_of(dir) + "/lock"; }
   std::string daemon_log() const { return dir + (pm2 ? "/pm2.log" : "/tend.log"); }
   std::string journal() const { return dir + "/journal"; }
   std::string dump() const { return dir + (pm2 ? "/dump.pm2" : "/dump.json"); }

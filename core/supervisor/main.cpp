@@ -13,6 +13,7 @@
 #include "core/keeper/heritage.h"
 #include "core/loop/work.h"
 #include "core/model/api.h"
+#include "core/supervisor/home_guard_linux.h"
 #include "core/supervisor/log_spdlog.h"
 #include "core/supervisor/observers.h"
 #include "core/supervisor/rpc.h"
@@ -27,6 +28,7 @@ constexpr int kListenerFd = 4;
 constexpr Millis kTidyAfter{300};
 constexpr int kLingerRounds = 1000;  // 5 s
 constexpr std::string_view kSlots = "slots";
+constexpr std::string_view kJournal = "journal";
 
 class KeeperKeepsakes final : public logs::Keepsakes {
  public:
@@ -46,7 +48,8 @@ struct Running {
         tree(loop, log, home.dir, tree::home_mark(home.dir, home.pm2), lineage),
         logs(loop, clock, log, keepsakes),
         rotation(loop, clock, log, home, logs),
-        journal(loop, log, home.journal(), journal::current_boot_id()),
+        journal(loop, log, home.journal(), journal::current_boot_id(),
+                [&keeper](int fd) { keeper.hold(kJournal, fd); }),
         supervisor({loop, clock, log, home, keeper, tree, logs, rotation, console}, journal,
                    std::move(slots)),
         autosave(loop, log, home, supervisor),
@@ -81,6 +84,7 @@ class Main {
   int run() {
     keeper_.hello();
     loop_.run();
+    guard_.reset();
     running_.reset();
     return status_;
   }
@@ -115,6 +119,12 @@ class Main {
 
   void take_over(const keeper::Report& synced) {
     const auto keeper_pid = static_cast<int>(synced.a);
+    keeper_pid_ = keeper_pid;
+    if (std::getenv(keeper::kLostHomeVariable) != nullptr) {  // the journal there is another daemon's
+      log_->error(lost_home());
+      return refuse(lost_home());
+    }
+    bring_journal_back();
     auto wanted = journal::Journal::load(home_.journal(), journal::current_boot_id());
     if (!wanted) {
       log_->error(wanted.error().message);
@@ -159,10 +169,46 @@ class Main {
     // Most homes have none: then no thread of the pool is begun for it.
     if (::access(home_.settings().c_str(), F_OK) == 0)
       running_->supervisor.reload_settings([](const std::string&) {});
+    guard_ = std::make_unique<HomeGuard>(loop_, home_, [this] { home_gone(); });
     keeper_.serving();
     log_->info("supervisor " + std::to_string(getpid()) + " took over " +
                std::to_string(running_->supervisor.instances().size()) + " instances");
     if (asked_to_end_ != 0) terminate(asked_to_end_);
+  }
+
+  // What lives is known by the journal: without it all would be ended as nobody's.
+  void bring_journal_back() {
+    for (keeper::Report& r : left_) {
+      if (r.kind != keeper::Kind::held || r.name != kJournal) continue;
+      const auto back = journal::Journal::bring_back(home_.journal(), r.fd.get());
+      if (!back) log_->error("journal: " + back.error().message);
+      if (back && *back)
+        log_->warn(home_.dir +
+                   " was deleted or moved away: it was made again, with all that runs; what was saved and "
+                   "logged before "
+                   "is where it went");
+      left_.erase(left_.begin() + (&r - left_.data()));
+      return;
+    }
+  }
+
+  std::string lost_home() const {
+    return "the home " + home_.dir +
+           " was deleted or moved away, and another daemon has it now; this one cannot be asked "
+           "for anything: to end its apps: kill " +
+           std::to_string(keeper_pid_);
+  }
+
+  // The keeper binds the socket again, in a home that it makes again if need be, when it starts a supervisor.
+  void home_gone() {
+    if (!running_ || ending_) return;
+    if (guard_->is_anothers()) return log_->error(lost_home());
+    log_->warn("the home " + home_.dir + " or its socket was deleted or moved away; it is made again");
+    running_->supervisor.flush([this](bool) {
+      if (ending_) return;
+      running_->server.reset();
+      ::_exit(0);  // as if killed
+    });
   }
 
   // Error: they are from a newer version.
@@ -276,11 +322,13 @@ class Main {
   Upgrade upgrade_{keeper_};
   std::vector<keeper::Report> left_;
   std::unique_ptr<Running> running_;
+  std::unique_ptr<HomeGuard> guard_;
   std::unique_ptr<ipc::RpcServer> refusing_;
   std::unique_ptr<loop::Timer> linger_;
   int lingered_ = 0;
   int status_ = 0;
   int asked_to_end_ = 0;
+  int keeper_pid_ = 0;
   bool ending_ = false;
 };
 

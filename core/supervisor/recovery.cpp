@@ -1,6 +1,7 @@
 // What a predecessor left is taken over: the keeper's table says what lives, the journal what is wanted, the
 // slots where each instance stood (settled 1, 3, 4). Nothing is started anew that lives, no readiness flips,
 // no timer starts over.
+#include <poll.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -9,6 +10,7 @@
 #include <set>
 #include <unordered_map>
 
+#include "core/base/clock.h"
 #include "core/base/failpoint.h"
 #include "core/supervisor/spawn_plan.h"
 #include "core/supervisor/supervisor.h"
@@ -20,6 +22,8 @@ namespace {
 using lifecycle::Phase;
 using lifecycle::Timer;
 using Role = lifecycle::Other::Role;
+
+constexpr Millis kMoment{500};
 
 struct Kept {
   std::string kind;  // "out" "err" "in" "ipc" "notify" "hb" "said"
@@ -37,10 +41,26 @@ bool read_keep_name(const std::string& name, Kept& out) {
          out.kind == "notify" || out.kind == "hb" || out.kind == "said";
 }
 
+// One whose home was deleted goes on without it. Those that are about to execute something or find the lock
+// taken bear the name for a moment only.
+bool another_keeper_lives(const Home& home) {
+  const std::string title = std::string("tend: keeper") + '\0' + home.dir + '\0';
+  const SystemClock clock;
+  for (const Millis end = clock.now() + kMoment; !tree::processes_titled(title).empty();
+       ::poll(nullptr, 0, 2))
+    if (clock.now() >= end) return true;
+  return false;
+}
+
 // Both daemons died: what they left alive is ended before its successor starts, so nothing runs twice
 // (settled 8).
 void end_leftovers(const Home& home, Log& log) {
-  for (const tree::Marked& left : tree::marked_processes(tree::home_mark(home.dir, home.pm2))) {
+  const auto left_alive = tree::marked_processes(tree::home_mark(home.dir, home.pm2));
+  if (left_alive.empty()) return;
+  if (another_keeper_lives(home))
+    return log.warn("another daemon, whose home " + home.dir +
+                    " was deleted or moved away, goes on with its apps");
+  for (const tree::Marked& left : left_alive) {
     log.warn("ending process " + std::to_string(left.pid) + ": its keeper is lost");
     ::syscall(SYS_pidfd_send_signal, left.pidfd.get(), SIGKILL, nullptr, 0);
   }

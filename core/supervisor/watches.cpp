@@ -42,15 +42,15 @@ bool comes_anew(Phase phase) {
 }
 
 std::string limit_text(const watch::Watcher::Ready& r) {
-  const std::string folders = std::to_string(r.folders) + " folders are watched, not " + printable(r.failed);
-  if (r.error == ENOSPC)
-    return folders +
-           " and others: the limit of inotify watches is reached; raise it by: sysctl "
-           "fs.inotify.max_user_watches=524288";
+  if (r.polls && r.error == ENOSPC)
+    return "files are looked at in turn, as the limit of inotify watches is reached at " +
+           printable(r.failed) + "; raise it by: sysctl fs.inotify.max_user_watches=524288";
   if (r.error == EMFILE)
     return "files are looked at in turn, as the limit of inotify instances is reached; raise it by: sysctl "
            "fs.inotify.max_user_instances=1024";
-  return folders + ": " + std::strerror(r.error);
+  if (r.polls) return std::string("files are looked at in turn: inotify: ") + std::strerror(r.error);
+  return std::to_string(r.folders) + " folders are watched, not " + printable(r.failed) + ": " +
+         std::strerror(r.error);
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
 #include <dirent.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -25,6 +26,14 @@ std::string_view find_entry(std::string_view environment, Is is) {
   return {};
 }
 
+// What is in a container may bear the same marks: there the same path is another home.
+bool is_in_own_namespace(const std::string& folder) {
+  struct stat own {
+  }, its{};
+  return ::stat("/proc/self/ns/pid", &own) != 0 || ::stat((folder + "/ns/pid").c_str(), &its) != 0 ||
+         (own.st_dev == its.st_dev && own.st_ino == its.st_ino);
+}
+
 // Every living process but this one and its parent of which `is(path of its folder, out)` holds.
 template <class Is>
 std::vector<Marked> find_processes(Is is) {
@@ -36,14 +45,14 @@ std::vector<Marked> find_processes(Is is) {
     Marked one;
     one.pid = std::atoi(entry->d_name);
     if (one.pid == ::getpid() || one.pid == ::getppid()) continue;
-    if (!is("/proc/" + std::string(entry->d_name), one)) continue;
+    const std::string folder = "/proc/" + std::string(entry->d_name);
+    if (!is(folder, one) || !is_in_own_namespace(folder)) continue;
     const auto stat = read_stat(one.pid);
     if (!stat || !stat->living()) continue;
     // Opened for that start time: a number that was given anew meanwhile is somebody else's.
     one.start = stat->start;
     one.pidfd = open_pidfd(*stat);
-    if (one.pidfd && is("/proc/" + std::string(entry->d_name), one) &&
-        ::syscall(SYS_pidfd_send_signal, one.pidfd.get(), 0, nullptr, 0) == 0)
+    if (one.pidfd && is(folder, one) && ::syscall(SYS_pidfd_send_signal, one.pidfd.get(), 0, nullptr, 0) == 0)
       found.push_back(std::move(one));
   }
   return found;

@@ -51,6 +51,10 @@ std::optional<ProcStat> read_stat(int pid) {
 UniqueFd open_pidfd(const ProcStat& process) {
   UniqueFd fd(static_cast<int>(::syscall(SYS_pidfd_open, process.pid, 0)));
   if (!fd) return fd;
+  if (process.start == 0) {
+    if (::getsid(process.pid) != process.pid) fd.reset();
+    return fd;
+  }
   const auto now = read_stat(process.pid);
   if (!now || now->start != process.start) fd.reset();
   return fd;

@@ -15,7 +15,8 @@ struct ProcStat {
   int session = 0;
   int threads = 0;
   char state = '?';
-  uint64_t start = 0;  // clock ticks since boot: with the pid, the identity of a process
+  uint64_t start =
+      0;  // clock ticks since boot: with the pid, the identity of a process; 0: there is no /proc
 
   // A leader that ended before its threads is Z too, yet its process lives.
   bool living() const { return (state != 'Z' && state != 'X') || threads > 1; }

@@ -8,7 +8,9 @@
 #include <utility>
 
 #include "core/loop/poll.h"
+#include "core/loop/timer.h"
 #include "core/tree/cgroup.h"
+#include "core/tree/session.h"
 #include "core/tree/walk.h"
 
 namespace tend::tree {
@@ -16,6 +18,7 @@ namespace {
 
 constexpr int kMostLooks = 16;
 constexpr std::size_t kLargeTree = 16;
+constexpr Millis kBlindPause{20};
 
 }  // namespace
 
@@ -31,6 +34,7 @@ struct ProcessTree::Impl {
     std::function<void()> gone;
     std::vector<Watched> watched;
     std::size_t left = 0;
+    std::unique_ptr<loop::Timer> again;  // where there is no /proc
   };
 
   Impl(loop::Loop& l, Log& log, const std::string& home, std::string home_mark, Lineage lineage)
@@ -44,6 +48,10 @@ struct ProcessTree::Impl {
   std::map<Key, std::shared_ptr<Wait>> waits;
 
   std::vector<ProcStat> find(const Member& m) {
+    if (!proc_is_there()) {
+      const auto main = session_leader(m.main_pid);
+      return main ? std::vector{*main} : std::vector<ProcStat>{};
+    }
     if (!groups.exists(m.id, m.spawn)) return walk.find(m);
     std::vector<ProcStat> found;
     bool main_inside = false;
@@ -82,6 +90,7 @@ struct ProcessTree::Impl {
   // reached. A small tree is not looked at again: of a thousand apps that are killed at once each would cost
   // a walk.
   void kill_found(const Member& m) {
+    if (!proc_is_there()) signal_group(m.main_pid, SIGKILL);
     std::set<int> signalled;
     for (int look = 0; look < kMostLooks; ++look) {
       const std::size_t before = signalled.size();
@@ -101,6 +110,7 @@ struct ProcessTree::Impl {
     wait->watched.clear();
     wait->left = 0;
     bool missed = false;
+    if (!proc_is_there()) return blind_round(*wait, weak);
     for (const ProcStat& p : walk.find(wait->member)) {
       if (wait->sweep) send_signal(p, SIGKILL);
       UniqueFd fd = open_pidfd(p);
@@ -123,6 +133,13 @@ struct ProcessTree::Impl {
     }
   }
 
+  // Of a group without its leader nobody tells when it is empty.
+  void blind_round(Wait& wait, const std::weak_ptr<Wait>& weak) {
+    if (!signal_group(wait.member.main_pid, wait.sweep ? SIGKILL : 0)) return finish(weak.lock());
+    if (!wait.again) wait.again = std::make_unique<loop::Timer>(loop, [this, weak] { loop.defer([this, weak] { round(weak); }); });
+    wait.again->start(kBlindPause);
+  }
+
   void ended(const std::weak_ptr<Wait>& weak, std::size_t index) {
     const auto wait = weak.lock();
     if (!wait) return;
@@ -137,7 +154,8 @@ struct ProcessTree::Impl {
   }
 };
 
-ProcessTree::ProcessTree(loop::Loop& loop, Log& log, const std::string& home, std::string home_mark, Lineage lineage)
+ProcessTree::ProcessTree(loop::Loop& loop, Log& log, const std::string& home, std::string home_mark,
+                         Lineage lineage)
     : impl_(std::make_unique<Impl>(loop, log, home, std::move(home_mark), lineage)) {}
 ProcessTree::~ProcessTree() = default;
 
@@ -145,6 +163,10 @@ UniqueFd ProcessTree::make_group(uint32_t id, uint32_t spawn) { return impl_->gr
 
 std::vector<int> ProcessTree::signal(const Member& m, int signal) {
   std::vector<int> reached;
+  if (!proc_is_there()) {
+    if (signal_group(m.main_pid, signal)) reached.push_back(m.main_pid);
+    return reached;
+  }
   for (const ProcStat& p : impl_->find(m)) {
     if (send_signal(p, signal)) reached.push_back(p.pid);
   }

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <set>
 
+#include "core/base/clock.h"
 #include "core/loop/work.h"
 
 namespace tend::watch {
@@ -14,7 +15,11 @@ namespace {
 
 constexpr std::size_t kMaxAppeared = 1000;  // more new folders than this: all is walked
 constexpr int kReadsInARow = 16;            // then other descriptors have their turn
+constexpr int64_t kRestPerLook = 10;        // a look at many files pauses for so many times what it took
 constexpr std::string_view kTooMany = "more changes at once than the kernel counts";
+
+// No more folders can be watched, whichever they are.
+bool is_limit(int error) { return error == ENOSPC || error == ENOMEM; }
 
 }  // namespace
 
@@ -149,30 +154,42 @@ void Watcher::announce(uint32_t id, const Walked& result) {
   Tree* tree = find(id);
   if (tree->announced && result.error == 0) return;
   const bool first = !std::exchange(tree->announced, true);
-  if (first && result.blind) {
-    tree->poll_timer = std::make_unique<loop::Timer>(loop_, [this, id] { poll(id); });
-    poll(id);
-  }
+  const bool polls = (first && result.blind) || is_limit(result.error);
+  if (polls) look_in_turn(id, *tree);
   const auto ready = tree->observer.ready;  // it may remove the tree
-  ready({result.folders, result.blind, result.error, result.failed});
+  ready({result.folders, polls, result.error, result.failed});
+}
+
+// What it was told of some folders would be seen twice, and others may have use for the marks.
+void Watcher::look_in_turn(uint32_t id, Tree& tree) {
+  if (tree.poll_timer) return;
+  tree.whole = false;
+  tree.appeared.clear();
+  let_go(id, "");
+  tree.poll_timer = std::make_unique<loop::Timer>(loop_, [this, id] { poll(id); });
+  poll(id);
 }
 
 void Watcher::poll(uint32_t id) {
   const Tree* tree = find(id);
   auto seen = std::make_shared<Seen>();
   auto path = std::make_shared<std::string>();
+  auto took = std::make_shared<Millis>();
   loop::work(
       loop_,
-      [scope = tree->scope, before = tree->seen, seen, path] {
+      [scope = tree->scope, before = tree->seen, seen, path, took] {
+        const SystemClock clock;
+        const Millis began = clock.now();
         *seen = look(*scope);
+        *took = clock.now() - began;
         if (before) *path = first_difference(*before, *seen);
       },
-      [this, id, seen, path, alive = std::weak_ptr<bool>(alive_)] {
+      [this, id, seen, path, took, alive = std::weak_ptr<bool>(alive_)] {
         if (alive.expired()) return;
         Tree* now = find(id);
         if (now == nullptr) return;
         now->seen = seen;
-        now->poll_timer->start(now->interval);
+        now->poll_timer->start(std::max(now->interval, Millis{took->n * kRestPerLook}));
         if (path->empty()) return;
         const auto changed = now->observer.changed;  // it may remove the tree
         changed(*path);
@@ -221,7 +238,7 @@ void Watcher::overflowed() {
 
 void Watcher::happened(const Holder& holder, uint32_t mask, const std::string& name) {
   Tree* tree = find(holder.tree);
-  if (tree == nullptr) return;
+  if (tree == nullptr || tree->poll_timer) return;
   const bool folder = (mask & IN_ISDIR) != 0;
   const bool came = (mask & (IN_CREATE | IN_MOVED_TO)) != 0;
   const bool self = (mask & (IN_DELETE_SELF | IN_MOVE_SELF)) != 0;

@@ -1,6 +1,6 @@
 // Tells of changes below folders. One inotify descriptor for all apps (a user may have 128 of them) on the
-// loop; trees are walked on the pool. Where inotify cannot be had, or does not see, times and sizes are
-// compared.
+// loop; trees are walked on the pool. Where inotify cannot be had, does not see or has no more room, times and
+// sizes are compared.
 #pragma once
 
 #include <cstdint>
@@ -62,6 +62,7 @@ class Watcher {
   void walk_next();
   void walked(uint32_t id, bool whole, Walked result);
   void announce(uint32_t id, const Walked& result);
+  void look_in_turn(uint32_t id, Tree& tree);
   void poll(uint32_t id);
   void read_events();
   void overflowed();

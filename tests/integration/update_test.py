@@ -121,7 +121,7 @@ class UnderLoad(UpdateTest):
         self.assertIsNone(wrong, wrong is not None and f"{name}: {numbers[max(0, wrong - 3):wrong + 3]}")
         self.assertGreater(len(numbers), 100)
 
-    def test_there_and_back_changes_nothing_for_apps_of_all_sorts(self):
+    def test_43_there_and_back_changes_nothing_for_apps_of_all_sorts(self):
         self.need("node")
         following, version = self.other()
         self.start_apps()
@@ -176,7 +176,7 @@ class Refused(UpdateTest):
         self.assertRegex(done.stderr, f"^tend: update: [^\n]*{words}[^\n]*; the daemon and its apps go on\n$")
         self.assert_goes_on(before, apps)
 
-    def test_a_program_that_cannot_take_over_changes_nothing(self):
+    def test_43_a_program_that_cannot_take_over_changes_nothing(self):
         text = self.tend.script("text", "no program\n")
         torn = self.tend.dir / "torn"
         torn.write_bytes(Path(BIN).read_bytes()[:5000])
@@ -192,7 +192,7 @@ class Refused(UpdateTest):
         wait_for(lambda: self.tend.app("app")["pid"] not in (0, pid), what="a successor")
         self.tend.ok("update")
 
-    def test_one_that_never_answers_is_ended_and_the_daemon_works_meanwhile(self):
+    def test_43_one_that_never_answers_is_ended_and_the_daemon_works_meanwhile(self):
         self.need("cc")
         mute = self.tend.dir / "mute"
         subprocess.run(["cc", "-x", "c", "-o", str(mute), "-"], input="#include <unistd.h>\nint main() { for (;;) pause(); }\n",
@@ -220,7 +220,7 @@ class Refused(UpdateTest):
                 found.append(os.readlink(f"/proc/{pid}/exe"))
         return found
 
-    def test_a_journal_of_a_newer_version_is_refused_and_left_alone(self):
+    def test_16_a_journal_of_a_newer_version_is_refused_and_left_alone(self):
         journal = self.tend.home / "journal"
         real, newer = journal.read_bytes(), of_version(journal.read_bytes(), 2)
         self.assertEqual(real[:8], JOURNAL_MAGIC)
@@ -234,7 +234,7 @@ class Refused(UpdateTest):
         self.tend.ok("update")
         self.assertEqual(self.facts(), apps)
 
-    def test_slots_of_a_newer_version_are_refused_and_left_alone(self):
+    def test_43_slots_of_a_newer_version_are_refused_and_left_alone(self):
         self.tend.ok("restart", "app")
         apps, supervisor = self.facts(), self.daemon()["supervisor"]["pid"]
         held = next(f"/proc/{supervisor}/fd/{fd}" for fd in os.listdir(f"/proc/{supervisor}/fd")
@@ -285,7 +285,7 @@ class Repeated(UpdateTest):
         daemon = self.daemon()
         return [len(os.listdir(f"/proc/{daemon[who]['pid']}/fd")) for who in ("keeper", "supervisor")]
 
-    def test_twenty_updates_leave_no_descriptor(self):
+    def test_43_twenty_updates_leave_no_descriptor(self):
         self.tend.ok("update")
         before, apps = self.open_files(), self.facts()
         for _ in range(20):
@@ -294,7 +294,7 @@ class Repeated(UpdateTest):
         self.assertEqual(self.facts(), apps)
         self.assertEqual(self.daemon()["keeper"]["upgrades"], 21)
 
-    def test_each_end_in_the_middle_of_updates_is_seen_once(self):
+    def test_43_each_end_in_the_middle_of_updates_is_seen_once(self):
         self.tend.script("ends.sh", "echo run >> runs; sleep 0.005; [ ! -e enough ] || exec sleep 1000; exit 3\n")
         self.tend.ok("start", "ends.sh", "--max-restarts", "1000000", "--no-wait", "-i", "4")
         for _ in range(15):
@@ -326,7 +326,7 @@ class Repeated(UpdateTest):
         self.assertEqual(self.daemon()["keeper"]["pid"], keeper)
         self.assertEqual(self.facts(), apps)
 
-    def test_a_program_that_is_gone_still_starts_supervisors(self):
+    def test_44_a_program_that_is_gone_still_starts_supervisors(self):
         apps = self.facts()
         for what in ("replaced by no program", "removed"):
             os.unlink(self.program)

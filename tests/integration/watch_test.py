@@ -184,19 +184,41 @@ class Watch(TendTest):
         time.sleep(1.2)
         self.assertEqual(self.restarts(), before + 1)
 
-    def test_the_limit_of_watches_is_told_of_once_and_the_app_goes_on(self):
+    def limited_watches(self, count):
         self.need("unshare")
-        limited = ["unshare", "-Ur", "sh", "-c", 'echo 3 > /proc/sys/user/max_inotify_watches && exec "$@"', "sh"]
+        limited = ["unshare", "-Ur", "sh", "-c", f'echo {count} > /proc/sys/user/max_inotify_watches && exec "$@"', "sh"]
         if subprocess.run([*limited, "true"], capture_output=True).returncode != 0:
             self.skipTest("no user namespace to set a limit in")
         self.tend = self.make_tend(prefix=limited)
+
+    def looked_at(self):
+        """The limit was told of, and the first look, with which the next ones are compared, is over."""
+        self.tend.wait_text(self.tend.home / "tend.log", "fs.inotify.max_user_watches")
+        time.sleep(1)
+
+    def test_46_at_the_limit_of_watches_files_are_looked_at_in_turn(self):
+        self.limited_watches(3)
         for i in range(6):
             self.write(f"src/d{i}/a.js")
         self.tend.ok("start", "sleep", "--name", "app", "--watch", "--", "1000")
-        self.tend.wait_text(self.tend.home / "tend.log", "fs.inotify.max_user_watches")
-        self.assertEqual(self.log().count("max_user_watches"), 1)
+        self.looked_at()
         self.assertEqual(self.tend.status("app"), "online")
-        self.changes(lambda: self.write("top.js"))
+        # None of them is missed, whichever had a watch before.
+        for i in range(6):
+            self.changes(lambda i=i: self.write(f"src/d{i}/a.js", "changed"))
+        self.changes(lambda: self.write("src/new/folder/b.js"))
+        self.assertEqual(self.log().count("max_user_watches"), 1)
+        # What it had no use for any more is there for another.
+        self.tend.ok("start", "sleep", "--name", "other", "--watch", self.tend.work / "src/d0", "--", "1000")
+        self.watching()
+
+    def test_46_folders_that_come_beyond_the_limit_are_looked_at_too(self):
+        self.limited_watches(4)
+        self.start()
+        self.write("src/x/y/z/a.js")
+        self.looked_at()
+        self.changes(lambda: self.write("src/x/y/z/a.js", "changed"))
+        self.changes(lambda: self.write("src/a.js", "changed"))
 
     def test_it_outlives_the_supervisor(self):
         self.start()

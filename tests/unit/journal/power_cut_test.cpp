@@ -77,7 +77,7 @@ void check(const std::string& path, const std::string& text, const std::string& 
   CHECK(state_of(*loaded) == expected);
 }
 
-TEST_CASE("14 a journal cut at any byte gives the state of its whole records, and is written on") {
+TEST_CASE("14: a journal cut at any byte gives the state of its whole records, and is written on") {
   const Folder folder;
   const std::string path = folder.file("journal"), cut = folder.file("cut");
   const Recorded r = recorded(path);
@@ -93,7 +93,7 @@ TEST_CASE("14 a journal cut at any byte gives the state of its whole records, an
   }
 }
 
-TEST_CASE("14 a journal whose last blocks are zeros, whole or cut, gives the state before them") {
+TEST_CASE("14: a journal whose last blocks are zeros, whole or cut, gives the state before them") {
   const Folder folder;
   const std::string path = folder.file("journal"), cut = folder.file("cut");
   const Recorded r = recorded(path);
@@ -109,7 +109,7 @@ TEST_CASE("14 a journal whose last blocks are zeros, whole or cut, gives the sta
   check(cut, std::string(10, '\0'), "");
 }
 
-TEST_CASE("14 a hole of zeros anywhere is never taken for what was written") {
+TEST_CASE("14: a hole of zeros anywhere is never taken for what was written") {
   const Folder folder;
   const std::string path = folder.file("journal"), cut = folder.file("cut");
   const Recorded r = recorded(path);

@@ -125,7 +125,7 @@ void whole_scenario(TestKeeper& keeper) {
   CHECK(keeper.wait() == 0);
 }
 
-TEST_CASE("08 whichever allocation fails, the request is refused, and nothing is lost or ended") {
+TEST_CASE("08: whichever allocation fails, the request is refused, and nothing is lost or ended") {
   const Failures failures;
   long met = 0;
   for (g_n = 1;; ++g_n) {
@@ -142,7 +142,7 @@ TEST_CASE("08 whichever allocation fails, the request is refused, and nothing is
   CHECK(met >= 5);
 }
 
-TEST_CASE("08 without any memory from some moment on, what lives is still told of and signalled") {
+TEST_CASE("08: without any memory from some moment on, what lives is still told of and signalled") {
   const Failures failures;
   int lived = 0;
   for (g_n = 1; g_n <= 8; ++g_n) {
@@ -183,7 +183,7 @@ TEST_CASE("08 without any memory from some moment on, what lives is still told o
 // A shell for a supervisor; what it says shows that it was started.
 constexpr char kScript[] = "#!/bin/sh\necho $$ > \"$1/lives\"\nexec sleep 1000\n";
 
-TEST_CASE("08 a keeper that has no memory to begin ends with a word, or begins") {
+TEST_CASE("08: a keeper that has no memory to begin ends with a word, or begins") {
   const Failures failures;
   const TempDir temp;
   const std::string script = temp.path + "/supervisor", home = temp.path + "/home";

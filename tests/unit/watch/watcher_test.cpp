@@ -120,7 +120,7 @@ TEST_CASE("looking at times and sizes tells of the same") {
   CHECK(first_difference(before, look(*s)) == w.dir + "/a.js");
 }
 
-TEST_CASE("more changes than the kernel's queue holds are told of, and what came meanwhile is watched") {
+TEST_CASE("46: more changes than the kernel's queue holds are told of, and what came meanwhile is watched") {
   World w;
   loop::Loop loop;
   bool lost = false;
