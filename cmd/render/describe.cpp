@@ -88,9 +88,12 @@ void add_more(Box& box, const Value& row, const AppSpec& spec) {
     const bool limit = std::holds_alternative<Millis AppSpec::*>(option.slot) ||
                        std::holds_alternative<Bytes AppSpec::*>(option.slot) ||
                        std::holds_alternative<int64_t AppSpec::*>(option.slot) ||
-                       std::holds_alternative<IntList AppSpec::*>(option.slot);
+                       std::holds_alternative<IntList AppSpec::*>(option.slot) || option.key == "limit_cpu" ||
+                       option.key == "no_new_privs";
     if (limit && option.key != "max_memory_restart") box.add(option.key, show(spec, option));
   }
+  if (const std::string& missing = row.at("not_enforced").text(); !missing.empty())
+    box.add("limits", missing, Ink::yellow);
   add_health(box, row);
   if (const int64_t dropped = row.at("dropped").integer(); dropped > 0)
     box.add("log bytes lost", std::to_string(dropped), Ink::yellow);

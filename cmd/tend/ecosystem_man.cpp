@@ -274,6 +274,7 @@ std::string accepted(const OptionRow& row) {
   for (const std::string& part : split(row.accepts, '|')) out += (out.empty() ? "" : ", ") + part;
   if (row.accepts == "cron") return "a cron pattern of 5 or 6 fields.";
   if (row.accepts == "octal") return "an octal number.";
+  if (row.accepts == "cores") return "a number of cores, or per cent of one.";
   return out + ".";
 }
 

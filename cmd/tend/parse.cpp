@@ -161,7 +161,7 @@ std::string long_name(std::string_view flag) {
 // What a flag's words mean for its row: lists take several, everything else the last one.
 Value flag_value(const OptionRow& row, const std::vector<std::string>& results) {
   if (std::holds_alternative<bool AppSpec::*>(row.slot))
-    return row.flag.find("--no-") == std::string_view::npos;
+    return row.key.starts_with("no_") || row.flag.find("--no-") == std::string_view::npos;
   if (std::holds_alternative<IntList AppSpec::*>(row.slot)) {
     List codes;
     for (const auto& r : results)

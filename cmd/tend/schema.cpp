@@ -52,7 +52,7 @@ struct Forms {
   const OptionRow& row;
 
   List operator()(std::string AppSpec::*) const {
-    if (row.accepts == "cron") return {type("string"), type("number")};
+    if (row.accepts == "cron" || row.accepts == "cores") return {type("string"), type("number")};
     const Accepts a = parse(row.accepts);
     if (!a.words.empty()) {
       List words = a.words;

@@ -93,7 +93,7 @@ class Reader {
       const OptionRow* row = find_option(key);
       const bool one_app = row != nullptr && (row->key == "name" || row->key == "script");
       if (key == "apps" || key == "deploy" || key == "static" || key == "$schema" || one_app) continue;
-      if (row != nullptr || key.starts_with("env_")) field(key, value);
+      if (row != nullptr || key == "limits" || key.starts_with("env_")) field(key, value);
     }
     below_ = std::move(spec_.env);
     spec_.env.clear();
@@ -105,6 +105,10 @@ class Reader {
       extra_.set(key, value);
       if (key == "env_vars" && !context_.pm2)
         add(false, key, "used with --env vars alone; variables for always belong in env", "");
+      return;
+    }
+    if (key == "limits" && value.is<Map>()) {
+      for (const auto& [name, limit] : value.map()) field(key + '.' + name, limit);
       return;
     }
     const OptionRow* row = find_option(key);

@@ -32,6 +32,10 @@ Result<UniqueFd> make_blob(const SpawnRequest& request) {
     }
   }
   if (!good) return fail("arguments and environment: more than 8 MiB, or a NUL byte inside", E2BIG);
+  if (request.extras.any()) {
+    head.extras = static_cast<uint32_t>(blob.size());
+    blob.append(reinterpret_cast<const char*>(&request.extras), sizeof request.extras);
+  }
   head.size = static_cast<uint32_t>(blob.size());
   head.argc = static_cast<uint32_t>(request.argv.size());
   head.envc = static_cast<uint32_t>(request.env.size());

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -74,7 +75,7 @@ class Child {
     read_blob();
     if (setsid() < 0) fail(Step::session);
     if (join_cgroup) enter_cgroup();
-    reset_oom_score();
+    set_oom_score();
     // Descriptors come early: from here on a child that hangs (directory, exec) holds no lock and no socket
     // of the keeper, and lowering RLIMIT_NOFILE can hurt no open() of ours.
     place_descriptors();
@@ -83,6 +84,8 @@ class Child {
     const bool in_place = enter_directory(false);
     set_identity();
     if (!in_place) enter_directory(true);
+    if ((extras_.flags & SpawnExtras::kNoNewPrivs) != 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+      fail(Step::identity);
     write_own_pid();
     empty_signal_mask();
     execve(path_, argv_, envp_);
@@ -121,6 +124,9 @@ class Child {
     for (uint32_t i = 0; whole && i < head_.argc; ++i) whole = (argv_[i] = strings.next()) != nullptr;
     for (uint32_t i = 0; whole && i < head_.envc; ++i) whole = (envp_[i] = strings.next()) != nullptr;
     if (!whole) fail(Step::none, EINVAL);
+    if (head_.extras == 0) return;
+    if (head_.extras > size || size - head_.extras < sizeof extras_) fail(Step::none, EINVAL);
+    std::memcpy(&extras_, base + head_.extras, sizeof extras_);
   }
 
   void enter_cgroup() {
@@ -128,13 +134,30 @@ class Child {
     if (!procs || write(procs.get(), "0", 1) != 1) fail(Step::cgroup);
   }
 
-  void reset_oom_score() {
-    if (defaults_.oom_score_adj[0] == '\0') return;
+  // The keeper's own is no app's.
+  void set_oom_score() {
+    auto score = defaults_.oom_score_adj;
+    const bool wanted = (extras_.flags & SpawnExtras::kOomScore) != 0;
+    if (wanted) std::snprintf(score.data(), score.size(), "%d", extras_.oom_score_adj);
+    if (score[0] == '\0') return;
     const UniqueFd file(open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC));
-    if (!file ||
-        write(file.get(), defaults_.oom_score_adj.data(), std::strlen(defaults_.oom_score_adj.data())) < 0) {
-      fail(Step::limits);
+    if (!file || write(file.get(), score.data(), std::strlen(score.data())) < 0)
+      fail(wanted ? Step::oom_score : Step::limits);
+  }
+
+  void set_extras() {
+    if (extras_.data > 0 && !lower(RLIMIT_DATA, extras_.data)) fail(Step::limits);
+    if (extras_.processes > 0 && !lower(RLIMIT_NPROC, extras_.processes)) fail(Step::limits);
+    if ((extras_.flags & SpawnExtras::kAffinity) != 0 &&
+        syscall(SYS_sched_setaffinity, 0, sizeof extras_.cpus, extras_.cpus) < 0) {
+      fail(Step::affinity);
     }
+  }
+
+  static bool lower(int which, int64_t most) {
+    const auto value = static_cast<rlim_t>(most);
+    const rlimit limit{value, value};
+    return setrlimit(static_cast<__rlimit_resource>(which), &limit) == 0;
   }
 
   void place_descriptors() {
@@ -170,6 +193,7 @@ class Child {
       limit.rlim_max = std::max(limit.rlim_max, limit.rlim_cur);
     }
     if (setrlimit(RLIMIT_NOFILE, &limit) != 0) fail(Step::limits);
+    set_extras();
     if (head_.nice != 0 && setpriority(PRIO_PROCESS, 0, head_.nice) != 0) fail(Step::limits);
   }
 
@@ -207,6 +231,7 @@ class Child {
   const ChildDefaults& defaults_;
   int error_pipe_;
   SpawnBlobHead head_;
+  SpawnExtras extras_;
   char* path_ = nullptr;
   char* cwd_ = nullptr;
   char** argv_ = nullptr;

@@ -8,6 +8,7 @@
 
 #include "core/base/text.h"
 #include "core/model/cron_pattern.h"
+#include "core/model/limits.h"
 #include "core/model/words.h"
 
 namespace tend {
@@ -92,6 +93,8 @@ Read read(const OptionRow& row, const Value& v, std::string& out) {
     if (!text.empty()) {
       if (auto pattern = parse_cron(text); !pattern) return bad(v, pattern.error().message);
     }
+  } else if (row.accepts == "cores") {
+    if (!text.empty() && !parse_cores(text)) return bad(v, "cores as 1.5, or a part of one as 50%");
   } else if (row.accepts == "zone") {
     if (!text.empty() && !is_zone_name(text)) return bad(v, "a time zone as Europe/Berlin");
   } else if (!row.accepts.empty() && !text.empty() && !has_part(row.accepts, text)) {
@@ -191,10 +194,14 @@ Read read(const OptionRow& row, const Value& v, IntList& out) {
   }
   IntList numbers;
   for (const Value& item : items) {
-    int64_t n = 0;
-    const bool ok = item.is<std::string>() ? parse_int(item.text(), n) : whole(item, n);
-    if (!ok || !in_range(row.accepts, n)) return bad(v, accepted);
-    numbers.push_back(n);
+    int64_t n = 0, last = 0;
+    const std::size_t dash = item.text().find('-', 1);  // "2-5"
+    const bool range = dash != std::string::npos;
+    const bool ok = item.is<std::string>() ? parse_int(item.text().substr(0, dash), n) : whole(item, n);
+    if (!ok || (range && !parse_int(item.text().substr(dash + 1), last))) return bad(v, accepted);
+    if (!range) last = n;
+    if (last < n || !in_range(row.accepts, n) || !in_range(row.accepts, last)) return bad(v, accepted);
+    for (; n <= last; ++n) numbers.push_back(n);
   }
   out = std::move(numbers);
   return {};

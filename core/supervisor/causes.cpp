@@ -10,10 +10,9 @@
 namespace tend::supervisor {
 namespace {
 
-constexpr std::string_view kCauses[] = {"none",      "user",         "crash",       "exited",
-                                        "memory",    "cron",         "watch",       "heartbeat",
-                                        "not_ready", "spawn_failed", "keeper_lost", "probe",
-                                        "starved"};
+constexpr std::string_view kCauses[] = {"none",        "user",  "crash",     "exited",    "memory",
+                                        "cron",        "watch", "heartbeat", "not_ready", "spawn_failed",
+                                        "keeper_lost", "probe", "starved"};
 
 constexpr std::string_view kSteps[] = {"start",
                                        "fork",
@@ -23,7 +22,9 @@ constexpr std::string_view kSteps[] = {"start",
                                        "enter the folder of",
                                        "place descriptors of",
                                        "change the user of",
-                                       "execute"};
+                                       "execute",
+                                       "set oom_score_adj of",
+                                       "set cpu_affinity of"};
 
 }  // namespace
 
@@ -34,9 +35,9 @@ std::string spawn_error_text(const Instance& app, const keeper::Report& report) 
   const int code = static_cast<int>(report.a);
   const bool folder = report.b == static_cast<int64_t>(keeper::Step::directory);
   return "cannot " + std::string(kSteps[step < std::size(kSteps) ? step : 0]) + " " +
-         (folder                             ? app.spec->cwd
+         (folder                            ? app.spec->cwd
           : app.spec->interpreter == "none" ? app.spec->script
-                                             : app.spec->interpreter) +
+                                            : app.spec->interpreter) +
          ": " + std::strerror(code) + (for_want(code) ? "; tried again until there is room" : "");
 }
 
@@ -59,7 +60,8 @@ std::string cause_text(const Instance& app) {
       if (!s.has_exit) return "exit status unknown (double fork)";
       if (WIFSIGNALED(s.last_status)) {
         return "killed by " + signal_name(WTERMSIG(s.last_status)) +
-               (WCOREDUMP(s.last_status) ? ", core dumped" : "");
+               (WCOREDUMP(s.last_status) ? ", core dumped" : "") +
+               (app.killer.empty() ? "" : ", " + app.killer);
       }
       return "exited with code " + std::to_string(WEXITSTATUS(s.last_status));
     case Cause::spawn_failed:

@@ -8,6 +8,7 @@
 #include "core/config/config.h"
 #include "core/loop/work.h"
 #include "core/supervisor/causes.h"
+#include "core/supervisor/limits.h"
 
 namespace tend::supervisor {
 namespace {
@@ -208,8 +209,13 @@ Status Executor::hand_over(Instance& app, const PlanInput& in, keeper::SpawnRequ
     request.child_fds.push_back(heartbeat.child.get());
     m_.keeper.hold(keep_name("hb", app.id, number), heartbeat.ours.get());
   }
-  const UniqueFd group = m_.tree.make_group(app.id, number);
+  const tree::GroupLimits limits = group_limits(*app.spec);
+  const UniqueFd group = m_.tree.make_group(app.id, number, limits);
   request.cgroup_fd = group.get();
+  if (const tree::GroupLimits missing = m_.tree.missing(app.id, number, limits); missing.any()) {
+    use_rlimits(app, missing, request.extras);
+    if (number <= 1) m_.log.warn(app_text(app) + " " + without_group_text(app, missing));
+  }
   failpoint("spawn.held");
   if (auto sent = m_.keeper.spawn(request); !sent) {
     process_ended(app, number);

@@ -47,8 +47,8 @@ struct Side {
   ipc::ChannelDebt debt;  // what is owed on the channel
   std::unique_ptr<ipc::NodeChannel> channel;
   std::unique_ptr<InputPipe> input;
-  std::unique_ptr<Announced> announced;  // null: it announced nothing
-  bool overflowed = false;               // it announced too much, and that was told
+  std::unique_ptr<Announced> announced;       // null: it announced nothing
+  bool overflowed = false;                    // it announced too much, and that was told
   std::unique_ptr<ipc::NotifySocket> notify;  // where it was given one
   std::unique_ptr<Notified> notified;         // null: it said nothing
 };
@@ -75,6 +75,7 @@ struct Instance {
   std::string cause_text;
   std::string last_words;  // what the last process said of its end by sd_notify
   std::string error;       // why the last spawn failed; empty: it did not
+  std::string killer;      // of the last process that was killed by no order of ours; "" unless it is known
   bool deleting = false;   // goes when it is stopped
 
   std::array<std::unique_ptr<loop::Timer>, lifecycle::kTimerKinds> timers;

@@ -4,6 +4,7 @@
 
 #include "core/base/failpoint.h"
 #include "core/supervisor/causes.h"
+#include "core/supervisor/limits.h"
 #include "core/supervisor/supervisor.h"
 
 namespace tend::supervisor {
@@ -44,6 +45,9 @@ void Supervisor::on_report(keeper::Report r) {
     case Kind::exited:
       failpoint("exited.before");
       if (ours && notices_.lives_on(*app, r.spawn)) break;
+      if (ours) {
+        app->killer = killer_of(m_.tree, oom_, *app->spec, r.id, r.spawn, static_cast<int>(r.b));
+      }
       if (ours) feed(r.id, lifecycle::Exited{r.spawn, static_cast<int32_t>(r.b)});
       failpoint("exited.fed");
       // After the event: the queue is drained before the keeper reads this.

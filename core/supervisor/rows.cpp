@@ -114,7 +114,13 @@ Value row(Supervisor& supervisor, const Instance& app, Detail detail, bool share
   if (const uint64_t lost = supervisor.parts().logs.dropped(app.id); lost > 0) {
     m.append("dropped", static_cast<int64_t>(lost));
   }
-  if (detail == Detail::full) add_full(m, app, share_env);
+  if (detail == Detail::full) {
+    add_full(m, app, share_env);
+    const tree::GroupLimits limits = group_limits(spec);
+    if (limits.any() && lifecycle::alive(s.phase))
+      if (const auto missing = supervisor.parts().tree.missing(app.id, s.spawn, limits); missing.any())
+        m.append("not_enforced", without_group_text(app, missing));
+  }
   return m;
 }
 

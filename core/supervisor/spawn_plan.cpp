@@ -10,6 +10,7 @@
 #include "core/model/env.h"
 #include "core/preload/node_preload.h"
 #include "core/supervisor/heartbeats.h"
+#include "core/supervisor/limits.h"
 #include "core/supervisor/workers.h"
 
 namespace tend::supervisor {
@@ -291,6 +292,7 @@ Result<keeper::SpawnRequest> plan(const PlanInput& in) {
   r.umask = static_cast<int32_t>(spec.umask);
   r.nice = static_cast<int32_t>(spec.nice);
   r.nofile = spec.nofile;
+  r.extras = extras_of(spec);
   return r;
 }
 

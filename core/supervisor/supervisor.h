@@ -21,11 +21,12 @@
 #include "core/supervisor/hangs.h"
 #include "core/supervisor/heartbeats.h"
 #include "core/supervisor/instance.h"
+#include "core/supervisor/limits.h"
 #include "core/supervisor/notices.h"
 #include "core/supervisor/probes.h"
 #include "core/supervisor/rollouts.h"
-#include "core/supervisor/triggers.h"
 #include "core/supervisor/schedules.h"
+#include "core/supervisor/triggers.h"
 #include "core/supervisor/waiters.h"
 #include "core/supervisor/watches.h"
 #include "core/supervisor/workers.h"
@@ -129,11 +130,13 @@ class Supervisor {
   Chronicle chronicle_;
   Waiters waiters_;
   Triggers triggers_{m_.loop};
-  Announcements announcements_{m_.loop, m_.clock, m_.log, m_.keeper, [this](uint32_t id) { return find(id); }};
+  Announcements announcements_{m_.loop, m_.clock, m_.log, m_.keeper,
+                               [this](uint32_t id) { return find(id); }};
   Rollouts rollouts_;
   Canaries canaries_;
   Workers workers_;
   Notices notices_;
+  OomCount oom_;
   Heartbeats heartbeats_;
   Executor executor_;
   Hangs hangs_;

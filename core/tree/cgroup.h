@@ -1,11 +1,12 @@
-// The cgroups of one daemon: <base>/tend-<hash of home>-<first keeper's pid>/<id>.<spawn>. A group's path is a
-// function of what a successor supervisor knows too, so it finds the groups of living apps by their
+// The cgroups of one daemon: <base>/tend-<hash of home>-<first keeper's pid>/<id>.<spawn>. A group's path is
+// a function of what a successor supervisor knows too, so it finds the groups of living apps by their
 // existence.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "core/base/unique_fd.h"
 #include "core/loop/loop.h"
 #include "core/loop/poll.h"
+#include "core/tree/group_limits.h"
 #include "core/tree/process_tree.h"
 
 namespace tend::tree {
@@ -25,7 +27,12 @@ class Cgroups {
   Cgroups(const Cgroups&) = delete;
   Cgroups& operator=(const Cgroups&) = delete;
 
-  UniqueFd make(uint32_t id, uint32_t spawn);  // empty where there is no writable cgroup v2
+  // Empty where there is no writable cgroup v2.
+  UniqueFd make(uint32_t id, uint32_t spawn, const GroupLimits& limits);
+  // Those of the limits that its group does not keep.
+  GroupLimits missing(uint32_t id, uint32_t spawn, GroupLimits limits) const;
+  // How many of its processes the kernel has ended for want of memory; none: it does not say.
+  std::optional<int64_t> oom_kills(uint32_t id, uint32_t spawn) const;
   bool exists(uint32_t id, uint32_t spawn) const;
   std::vector<int> pids(uint32_t id, uint32_t spawn) const;
   void kill(uint32_t id, uint32_t spawn) const;
@@ -37,10 +44,13 @@ class Cgroups {
  private:
   std::string path(uint32_t id, uint32_t spawn) const;
   bool probe();
+  void share_controllers();
   void on_inotify();
 
   loop::Loop& loop_;
-  std::string root_;  // our own directory; empty: no cgroups
+  std::string base_;     // that of the daemons
+  std::string root_;     // our own directory in it; empty: no cgroups
+  bool shared_ = false;  // share_controllers() was called
   enum class Works : uint8_t { unknown, yes, no } works_ = Works::unknown;
   struct Watch {
     std::string group;

@@ -66,6 +66,37 @@ std::vector<std::string> names_in(const std::string& folder) {
   return names;
 }
 
+// cgroupfs takes a value whole or not at all.
+bool put(const std::string& file, std::string_view text) {
+  const UniqueFd fd(::open(file.c_str(), O_WRONLY | O_CLOEXEC));
+  return fd && ::write(fd.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
+}
+
+std::string program_of(const std::string& pid) {
+  char path[4096];
+  const ssize_t n = ::readlink(("/proc/" + pid + "/exe").c_str(), path, sizeof path);
+  return n > 0 ? std::string(path, static_cast<std::size_t>(n)) : std::string();
+}
+
+constexpr std::string_view kDaemons = "/tend-daemon";
+constexpr const char *kMemory = "/memory.max", *kCpu = "/cpu.max", *kPids = "/pids.max";
+
+// A group whose members share its controllers may have no processes of its own (cgroups(7)): the daemons go
+// into one beside the apps'. Not where somebody else lives there too, as in the session of a login.
+bool leave(const std::string& base) {
+  std::vector<std::string> own;
+  std::istringstream lines(read_small((base + "/cgroup.procs").c_str()));
+  const std::string program = program_of("self");
+  for (std::string pid; std::getline(lines, pid);) {
+    if (program_of(pid) != program) return false;
+    own.push_back(pid);
+  }
+  const std::string group = base + std::string(kDaemons);
+  if (::mkdir(group.c_str(), 0755) != 0 && errno != EEXIST) return false;
+  for (const std::string& pid : own) put(group + "/cgroup.procs", pid);
+  return true;
+}
+
 // A group that is gone has nobody in it.
 bool populated(const std::string& group) {
   return read_small((group + "/cgroup.events").c_str()).find("populated 1") != std::string::npos;
@@ -74,11 +105,13 @@ bool populated(const std::string& group) {
 }  // namespace
 
 Cgroups::Cgroups(loop::Loop& loop, const std::string& home, Lineage lineage) : loop_(loop) {
-  const std::string base = std::getenv("TEND_NO_CGROUP") == nullptr ? base_of(lineage.keeper) : std::string();
+  std::string base = std::getenv("TEND_NO_CGROUP") == nullptr ? base_of(lineage.keeper) : std::string();
+  if (base.ends_with(kDaemons)) base.resize(base.size() - kDaemons.size());
   if (base.empty() || ::access(base.c_str(), W_OK) != 0) return;
   char prefix[32];
   std::snprintf(prefix, sizeof prefix, "tend-%016" PRIx64 "-", fnv64(home));
   const std::string own = prefix + std::to_string(lineage.founder);
+  base_ = base;
   root_ = base + "/" + own;
   for (const std::string& name : names_in(base)) {
     if (name.rfind(prefix, 0) != 0 || name == own) continue;
@@ -124,14 +157,51 @@ bool Cgroups::probe() {
   return works_ == Works::yes;
 }
 
-UniqueFd Cgroups::make(uint32_t id, uint32_t spawn) {
+// Once, and not before an app has a limit: each controller costs the kernel something.
+void Cgroups::share_controllers() {
+  if (std::exchange(shared_, true)) return;
+  bool left = false;
+  for (const std::string_view controller : {"+memory", "+cpu", "+pids"}) {
+    bool done = put(base_ + "/cgroup.subtree_control", controller);
+    if (!done && errno == EBUSY && !std::exchange(left, true) && leave(base_))
+      done = put(base_ + "/cgroup.subtree_control", controller);
+    if (done) put(root_ + "/cgroup.subtree_control", controller);
+  }
+}
+
+UniqueFd Cgroups::make(uint32_t id, uint32_t spawn, const GroupLimits& limits) {
   if (!probe()) return {};
+  if (limits.any()) share_controllers();
   const std::string group = path(id, spawn);
   if (::mkdir(group.c_str(), 0755) != 0 && errno == ENOENT) {
     ::mkdir(root_.c_str(), 0755);
     ::mkdir(group.c_str(), 0755);
   }
+  const auto number = [](int64_t n) { return std::to_string(n); };
+  if (limits.memory > 0) put(group + kMemory, number(limits.memory));
+  if (limits.cpu > 0) put(group + kCpu, number(limits.cpu) + " 100000");
+  if (limits.pids > 0) put(group + kPids, number(limits.pids));
   return UniqueFd(::open(group.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+}
+
+GroupLimits Cgroups::missing(uint32_t id, uint32_t spawn, GroupLimits limits) const {
+  const auto kept = [&](const char* file) {
+    const std::string text = root_.empty() ? std::string() : read_small((path(id, spawn) + file).c_str());
+    return !text.empty() && !text.starts_with("max");
+  };
+  if (limits.memory > 0 && kept(kMemory)) limits.memory = 0;
+  if (limits.cpu > 0 && kept(kCpu)) limits.cpu = 0;
+  if (limits.pids > 0 && kept(kPids)) limits.pids = 0;
+  return limits;
+}
+
+std::optional<int64_t> Cgroups::oom_kills(uint32_t id, uint32_t spawn) const {
+  if (root_.empty()) return {};
+  const std::string text = read_small((path(id, spawn) + "/memory.events").c_str());
+  constexpr std::string_view kKey = "oom_kill ";
+  const std::size_t at = text.find(kKey);
+  if (at == std::string::npos) return {};
+  return std::strtoll(text.c_str() + at + kKey.size(), nullptr, 10);
 }
 
 bool Cgroups::exists(uint32_t id, uint32_t spawn) const {

@@ -136,7 +136,9 @@ struct ProcessTree::Impl {
   // Of a group without its leader nobody tells when it is empty.
   void blind_round(Wait& wait, const std::weak_ptr<Wait>& weak) {
     if (!signal_group(wait.member.main_pid, wait.sweep ? SIGKILL : 0)) return finish(weak.lock());
-    if (!wait.again) wait.again = std::make_unique<loop::Timer>(loop, [this, weak] { loop.defer([this, weak] { round(weak); }); });
+    if (!wait.again)
+      wait.again =
+          std::make_unique<loop::Timer>(loop, [this, weak] { loop.defer([this, weak] { round(weak); }); });
     wait.again->start(kBlindPause);
   }
 
@@ -159,7 +161,17 @@ ProcessTree::ProcessTree(loop::Loop& loop, Log& log, const std::string& home, st
     : impl_(std::make_unique<Impl>(loop, log, home, std::move(home_mark), lineage)) {}
 ProcessTree::~ProcessTree() = default;
 
-UniqueFd ProcessTree::make_group(uint32_t id, uint32_t spawn) { return impl_->groups.make(id, spawn); }
+UniqueFd ProcessTree::make_group(uint32_t id, uint32_t spawn, const GroupLimits& limits) {
+  return impl_->groups.make(id, spawn, limits);
+}
+
+GroupLimits ProcessTree::missing(uint32_t id, uint32_t spawn, const GroupLimits& limits) const {
+  return impl_->groups.missing(id, spawn, limits);
+}
+
+std::optional<int64_t> ProcessTree::oom_kills(uint32_t id, uint32_t spawn) const {
+  return impl_->groups.oom_kills(id, spawn);
+}
 
 std::vector<int> ProcessTree::signal(const Member& m, int signal) {
   std::vector<int> reached;

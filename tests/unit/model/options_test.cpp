@@ -28,6 +28,7 @@ Value sample(const OptionRow& r) {
                                                              {"memory_scope", "tree"},
                                                              {"balance", "rr"},
                                                              {"umask", 18},
+                                                             {"limit_cpu", "1.5"},
                                                              {"watch", List{"a b", "c"}},
                                                              {"watch_options", Map{{"x", true}}},
                                                              {"post_update", List{"npm install"}},
@@ -215,6 +216,10 @@ TEST_CASE("values of several types mean what PM2's users mean") {
   CHECK(spec.log_file.empty());
   REQUIRE(assign(spec, row("stop_exit_codes"), "0, 3"));
   CHECK(spec.stop_exit_codes == IntList{0, 3});
+  REQUIRE(assign(spec, row("cpu_affinity"), "0,2-4 7"));
+  CHECK(spec.cpu_affinity == IntList{0, 2, 3, 4, 7});
+  for (const char* wrong : {"4-2", "1-", "-1", "1--2", "2-x", "0-5000"})
+    CHECK_FALSE(assign(spec, row("cpu_affinity"), wrong));
   REQUIRE(assign(spec, row("uid"), 1000));
   CHECK(spec.uid == "1000");
   REQUIRE(assign(spec, row("watch"), "src lib"));
