@@ -136,7 +136,9 @@ struct ProcessTree::Impl {
   // Of a group without its leader nobody tells when it is empty.
   void blind_round(Wait& wait, const std::weak_ptr<Wait>& weak) {
     if (!signal_group(wait.member.main_pid, wait.sweep ? SIGKILL : 0)) return finish(weak.lock());
-    if (!wait.again) wait.again = std::make_unique<loop::Timer>(loop, [this, weak] { loop.defer([this, weak] { round(weak); }); });
+    if (!wait.again)
+      wait.again =
+          std::make_unique<loop::Timer>(loop, [this, weak] { loop.defer([this, weak] { round(weak); }); });
     wait.again->start(kBlindPause);
   }
 
