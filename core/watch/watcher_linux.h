@@ -1,6 +1,6 @@
 // Tells of changes below folders. One inotify descriptor for all apps (a user may have 128 of them) on the
-// loop; trees are walked on the pool. Where inotify cannot be had, does not see or has no more room, times and
-// sizes are compared.
+// loop; trees are walked on the pool. Where inotify cannot be had, does not see or has no more room, times
+// and sizes are compared.
 #pragma once
 
 #include <cstdint>

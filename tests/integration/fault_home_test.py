@@ -1,11 +1,11 @@
 """The home on a file system that lacks locks or sockets, moved, or deleted: one daemon, and it goes on."""
 
 import os
-import re
 import shutil
 import signal
 import subprocess
 import sys
+import time
 import unittest
 from pathlib import Path
 
@@ -123,6 +123,18 @@ class FaultPoorFs(MountTest):
         self.tend.ok("start", "sleep", "--name", "s", "--", "1000")
         self.assertTrue((self.tend.home / "tend.sock").is_socket())
         self.assertFalse((self.tend.home / "sock").exists())
+
+
+class FaultStart(TendTest):
+    def test_44_a_daemon_that_cannot_start_says_why_at_once(self):
+        lock = self.tend.home / "lock"
+        lock.mkdir(parents=True)
+        for words in (["start", "sleep", "--", "1000"], ["runtime", "sleep", "--", "1000"]):
+            began = time.monotonic()
+            done = self.tend.run(*words)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(f"tend: the daemon cannot start: open {lock}: Is a directory\n", done.stderr)
+            self.assertLess(time.monotonic() - began, limit(2))
 
 
 class FaultHome(TendTest):
