@@ -31,19 +31,6 @@ constexpr std::size_t kLines = 25, kLineBytes = 4096;
 
 constexpr std::string_view kVerdicts[] = {"healthy", "late", "unhealthy", "hung", "probe ok", "probe failed"};
 
-// How many processes the kernel has killed for want of memory.
-uint64_t oom_kills() {
-  char text[16384];
-  const UniqueFd fd(open("/proc/vmstat", O_RDONLY | O_CLOEXEC));
-  const ssize_t n = fd ? read(fd.get(), text, sizeof text - 1) : -1;
-  if (n <= 0) return 0;
-  constexpr std::string_view kWord = "\noom_kill ";
-  const std::string_view all(text, static_cast<std::size_t>(n));
-  const auto at = all.find(kWord);
-  text[n] = '\0';
-  return at == std::string_view::npos ? 0 : std::strtoull(text + at + kWord.size(), nullptr, 10);
-}
-
 off_t size_of(const std::string& path) {
   struct stat st {};
   return stat(path.c_str(), &st) == 0 && S_ISREG(st.st_mode) ? st.st_size : 0;
@@ -75,7 +62,7 @@ std::string what_followed(const Record& r) {
 }  // namespace
 
 Chronicle::Chronicle(loop::Loop& loop, Log& log, const Home& home, EventBus& bus)
-    : loop_(loop), log_(log), home_(home), oom_kills_(oom_kills()) {
+    : loop_(loop), log_(log), home_(home) {
   subscription_ = bus.subscribe([this](const Record& r) { look_at(r); });
 }
 
@@ -268,37 +255,23 @@ void Chronicle::next() {
   Job first = std::move(mine->second.front());
   mine->second.pop_front();
   mine->second.empty() ? void(jobs_.erase(mine)) : turns_.push_back(path);
-  struct Outcome {
-    Status status;
-    uint64_t oom_kills = 0;
-  };
-  auto outcome = std::make_shared<Outcome>();
+  auto outcome = std::make_shared<Status>();
   loop::work(
       loop_,
-      [outcome, path, job = std::move(first), before = oom_kills_]() mutable {
+      [outcome, path, job = std::move(first)]() mutable {
         if (job.record.empty()) return journal::erase_history(path);
-        const Value* signal = job.record.find("signal");
-        const Value* cause = job.record.find("cause");
-        if (signal != nullptr && signal->text() == "SIGKILL" && cause->text() == "crash") {
-          outcome->oom_kills = oom_kills();
-          // Nobody here sent it, and the kernel has killed somebody since the last look.
-          if (outcome->oom_kills > before)
-            job.record.set("text", job.record.find("text")->text() + ", by the kernel for want of memory");
-        }
         List lines;
         const bool inspected = job.record.find("autopsy") != nullptr;
         add_tail(lines, job.out, inspected);
         add_tail(lines, job.err, inspected);
         if (lines.size() > kLines) lines.erase(lines.begin(), lines.end() - kLines);
         if (!lines.empty()) job.record.append("lines", std::move(lines));
-        outcome->status = journal::append_history(path, std::move(job.record));
+        *outcome = journal::append_history(path, std::move(job.record));
       },
       [this, outcome, weak = std::weak_ptr<bool>(alive_)] {
         if (weak.expired()) return;
-        oom_kills_ = std::max(oom_kills_, outcome->oom_kills);
-        if (!outcome->status && !failing_)
-          log_.warn("histories are not kept: " + outcome->status.error().message);
-        failing_ = !outcome->status;
+        if (!*outcome && !failing_) log_.warn("histories are not kept: " + outcome->error().message);
+        failing_ = !*outcome;
         busy_ = false;
         next();
       });

@@ -75,7 +75,6 @@ class Chronicle {
   std::map<std::string, std::deque<Job>> jobs_;  // by history; each holds one at least
   std::deque<std::string> turns_;                // of those: whose first job is next
   bool busy_ = false;
-  uint64_t oom_kills_;  // of the machine, so far
   bool failing_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // a job may end after its owner
   EventBus::Subscription subscription_;

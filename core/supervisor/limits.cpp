@@ -92,7 +92,7 @@ std::string killer_of(const tree::ProcessTree& tree, OomCount& count, const AppS
     return "by the kernel for want of memory" +
            (spec.limit_memory.n > 0 ? ", limit_memory " + show(spec.limit_memory) : std::string());
   }
-  if (elsewhere > 0) return "probably by the kernel: it has just ended a process for want of memory";
+  if (elsewhere > 0) return "probably by the kernel for want of memory";
   return "sent by another process";
 }
 
