@@ -91,18 +91,23 @@ void Session::complain(std::string_view message) {
 
 bool Session::no_daemon(const Error& error) { return error.code == kNoDaemonCode; }
 
+int Session::unavailable() {
+  failure_ = kUnavailable;
+  return exit_of(kUnavailable);
+}
+
 int Session::fail(const Error& error) {
   if (no_daemon(error)) {
     complain("no daemon runs in " + printable(home.dir));
-    return exit_of(kUnavailable);
+    return unavailable();
   }
   if (pm2 && error.code == kNotAllowedCode) {
     complain("Permission denied, check permissions on " + printable(home.socket()));
-    return exit_of(kUnavailable);
+    return unavailable();
   }
   complain(printable(error.message));
   if (error.code == ipc::kDeadlineCode || error.code == kNotAllowedCode || error.code == kInterruptedCode)
-    return exit_of(kUnavailable);
+    return unavailable();
   return exit_of(error.code == -kUsage ? kUsage : kFailed);
 }
 
@@ -178,8 +183,8 @@ bool takes_time(std::string_view method) {
 
 // It reads, or asks for a state and not for a change: a second time does what the first one did not.
 bool repeatable(std::string_view method, const Value& params) {
-  for (const auto m : {api::kPing, api::kList, api::kWhy, api::kWait, api::kEnvironment, api::kSave, api::kKill,
-                       api::kSettings})
+  for (const auto m : {api::kPing, api::kList, api::kWhy, api::kWait, api::kEnvironment, api::kSave,
+                       api::kKill, api::kSettings})
     if (m == method) return true;
   const std::string& verb = params.at("verb").text();
   return (method == api::kAct && (verb == "stop" || verb == "reset")) ||

@@ -21,6 +21,12 @@ void note_exit(State& s, int32_t status, Millis now) {
   s.last_status = s.has_exit ? status : 0;
 }
 
+void forget_failures(State& s, Millis now) {
+  s.unstable = 0;
+  s.backoff = Millis{0};
+  s.created = now;
+}
+
 Cause cause_of(int32_t status) {
   if (status == kStatusUnknown) return Cause::keeper_lost;
   if (status == kStatusForked) return Cause::exited;

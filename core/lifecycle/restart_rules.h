@@ -7,6 +7,8 @@ namespace tend::lifecycle {
 
 // The current process ended with `status`, a wait status, or none was to be had.
 void note_exit(State& state, int32_t status, Millis now);
+// A person asked for a new beginning.
+void forget_failures(State& state, Millis now);
 Cause cause_of(int32_t status);  // when nobody asked for the end
 
 enum class Verdict : uint8_t { stop, fail, relaunch };

@@ -1,4 +1,5 @@
 // What the keeper tells of processes: to the machine, and back to the keeper that it was heard.
+#include <algorithm>
 #include <cstring>
 #include <string>
 
@@ -45,6 +46,8 @@ void Supervisor::on_report(keeper::Report r) {
       failpoint("exited.before");
       if (ours && notices_.lives_on(*app, r.spawn)) break;
       if (ours) feed(r.id, lifecycle::Exited{r.spawn, static_cast<int32_t>(r.b)});
+      if (const auto it = unwanted_.find(r.id); it != unwanted_.end() && it->second == r.spawn)
+        unwanted_.erase(it);
       failpoint("exited.fed");
       // After the event: the queue is drained before the keeper reads this.
       m_.loop.defer([this, id = r.id, spawn = r.spawn] { m_.keeper.ack(id, spawn); });
@@ -56,6 +59,7 @@ void Supervisor::on_report(keeper::Report r) {
 
 void Supervisor::unknown_process(const keeper::Report& r) {
   m_.log.warn("ending process " + std::to_string(r.a) + ": nobody wants it");
+  unwanted_[r.id] = std::max(unwanted_[r.id], r.spawn);
   m_.tree.kill({r.id, r.spawn, static_cast<int>(r.a)});
   m_.keeper.signal(r.id, r.spawn, 9);
 }

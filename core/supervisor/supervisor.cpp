@@ -113,6 +113,7 @@ Instance& Supervisor::add(std::shared_ptr<const AppSpec> spec, std::shared_ptr<c
   if (table_.empty()) next_id_ = 0;  // compat.md 4.7
   auto app = std::make_unique<Instance>();
   app->id = next_id_++;
+  if (const auto it = unwanted_.find(app->id); it != unwanted_.end()) app->state.last_spawn = it->second;
   app->slot = free_slot(*spec, unique_id);
   app->canary = part.canary;
   if (!part.spare) app->seat = reloads_without_gap(*spec) ? free_seat(*spec) : app->slot;
@@ -212,7 +213,11 @@ void Supervisor::write_soon(journal::Record record) {
 }
 
 void Supervisor::flush(std::function<void(bool)> done) {
-  if (pending_.empty()) return done(true);
+  // Steps come before wishes: at a take-over the slot wins, and one that lags behind a written wish would
+  // undo it.
+  if (!queue_.empty())
+    return m_.loop.defer([this, then = std::move(done)]() mutable { flush(std::move(then)); });
+  if (pending_.empty()) return journal_.settled(std::move(done));
   if (wanted_changed) wanted_changed();
   journal_.append(std::exchange(pending_, {}), std::move(done));
 }
@@ -302,7 +307,6 @@ void Supervisor::erase(Instance& app) {
   const uint32_t id = app.id;
   auto owned = std::move(table_.at(id));
   table_.erase(id);
-  slots_.erase(id);
   notices_.forget(id);
   pending_.push_back({id, Value()});
   pending_.push_back({kWishIds + id, Value()});
@@ -326,6 +330,12 @@ void Supervisor::erase(Instance& app) {
     envs_.erase(it);
     pending_.push_back({kEnvIds + env, Value()});
   }
+  // Without its slot an instance that the journal still knows would count as one that never began.
+  m_.loop.defer([this, id] {
+    flush([this, id](bool durable) {
+      if (durable && find(id) == nullptr) slots_.erase(id);
+    });
+  });
   failpoint("erase.after");
 }
 

@@ -149,6 +149,9 @@ class Supervisor {
   bool memory_watched_ = false;
   uint32_t memory_looks_ = 0;
   uint32_t next_id_ = 0;
+  // Processes that are being ended because no instance owns them: id -> highest spawn number. The keeper knows them
+  // by these, so that an instance which gets the id anew begins above.
+  std::map<uint32_t, uint32_t> unwanted_;
   uint32_t next_env_ = 0;
 };
 
