@@ -11,6 +11,7 @@
 #include "cmd/tend/progress.h"
 #include "core/base/clock.h"
 #include "core/base/helper_linux.h"
+#include "core/base/file.h"
 #include "core/base/text.h"
 #include "core/model/api.h"
 #include "ipc/unix_connect.h"
@@ -96,6 +97,14 @@ int Session::unavailable() {
   return exit_of(kUnavailable);
 }
 
+// Why no answer came, if the keeper knows it.
+void Session::tell_safe_mode() {
+  const auto note = read_file(home.dir + "/" + kSafeModeFile, 4096);
+  if (!note) return;
+  complain(printable(*note) + "; the keeper restarts apps that exit and tries a new supervisor at most every 30 s: see " +
+           printable(home.daemon_log()));
+}
+
 int Session::fail(const Error& error) {
   if (no_daemon(error)) {
     complain("no daemon runs in " + printable(home.dir));
@@ -106,6 +115,7 @@ int Session::fail(const Error& error) {
     return unavailable();
   }
   complain(printable(error.message));
+  if (error.code == ipc::kDeadlineCode) tell_safe_mode();
   if (error.code == ipc::kDeadlineCode || error.code == kNotAllowedCode || error.code == kInterruptedCode)
     return unavailable();
   return exit_of(error.code == -kUsage ? kUsage : kFailed);

@@ -80,6 +80,7 @@ class Session {
 
  private:
   int unavailable();
+  void tell_safe_mode();
   Result<Value> converse(std::string_view method, const Value& params, Need need, Millis limit,
                          const std::function<void(const Value&)>& item = {});
   std::string buffer_;

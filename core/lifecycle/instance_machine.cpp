@@ -389,6 +389,7 @@ Transition step(const State& state, const Event& event, Millis now, const Policy
             [&](SpawnFailed e) {
               on_spawn_failed(t, now, p, e.starved ? Cause::starved : Cause::spawn_failed);
             },
+            [&](Repeated e) { on_repeated(t, e, now, p); },
             [&](Exited e) { on_exited(t, e.status, now, p); }, [&](TreeGone) { on_tree_gone(t, now, p); },
             [&](Fired e) { on_fired(t, e.timer, now, p); }},
       event);

@@ -65,4 +65,13 @@ Millis next_delay(State& s, const Policy& p) {
   return Millis{0};
 }
 
+void on_repeated(Transition& t, const Repeated& e, Millis now, const Policy& p) {
+  State& s = t.state;
+  s.restarts += e.times;
+  if (s.phase != Phase::launching && s.phase != Phase::online) return;
+  s.since = now;
+  s.cause = Cause::crash;
+  if (s.phase == Phase::online && p.exp_backoff.n > 0) t.act(Arm{s.spawn, Timer::stable, now + kStableAfter});
+}
+
 }  // namespace tend::lifecycle

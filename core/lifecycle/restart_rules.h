@@ -18,4 +18,7 @@ Verdict judge_exit(State& state, const Policy& policy);
 // How long the relaunch waits; an exponential delay grows with each call.
 Millis next_delay(State& state, const Policy& policy);
 
+// The rules were applied by another: it runs again, under its number.
+void on_repeated(Transition& t, const Repeated& e, Millis now, const Policy& policy);
+
 }  // namespace tend::lifecycle

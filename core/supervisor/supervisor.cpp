@@ -259,6 +259,7 @@ void Supervisor::handle(uint32_t id, const lifecycle::Event& event) {
     app.cause_wall = wall;
   if (!(after == before)) note(app);  // before it is acted on
   failpoint("step.noted");
+  forsake(before, app);
   const bool died = std::holds_alternative<lifecycle::Exited>(event) && before.phase == Phase::online &&
                     after.phase != Phase::online && after.phase != Phase::stopping;
   Instance* const taking_over = died ? workers_.replace_by_spare(app) : nullptr;
@@ -282,6 +283,15 @@ void Supervisor::handle(uint32_t id, const lifecycle::Event& event) {
   if (taking_over != nullptr) bus_.publish("takeover", *taking_over, Phase::online, wall);
   failpoint("step.told");
   if (app.deleting && !lifecycle::alive(after.phase)) erase(app);
+}
+
+// The keeper restarts what exits while no supervisor lasts: not what is to end for good.
+void Supervisor::forsake(const lifecycle::State& before, const Instance& app) {
+  const lifecycle::State& after = app.state;
+  if (before.wanted && !after.wanted && lifecycle::alive(after.phase)) m_.keeper.forsake(app.id, after.spawn);
+  const auto leaves = [](const lifecycle::Other& o) { return o.role == lifecycle::Other::Role::leaving; };
+  if (leaves(after.other) && !(leaves(before.other) && before.other.spawn == after.other.spawn))
+    m_.keeper.forsake(app.id, after.other.spawn);
 }
 
 // Which process is the main one is the machine's choice: what belongs to each goes with it.

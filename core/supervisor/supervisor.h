@@ -121,6 +121,8 @@ class Supervisor {
   uint32_t free_slot(const AppSpec& spec, const std::string& unique_id) const;
   void resume_other(Instance& app, bool has_process);
   void unknown_process(const keeper::Report& report);
+  void count_repeats(const keeper::Report& report);
+  void forsake(const lifecycle::State& before, const Instance& app);
 
   Mechanisms m_;
   journal::Journal& journal_;

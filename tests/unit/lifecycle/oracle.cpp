@@ -232,6 +232,13 @@ void Oracle::tell_main(const Fired& e) {
   main_->end == End::stop && main_->step == Step::asked_to_finish ? signal_main() : kill_main();
 }
 
+void Oracle::tell_main(const Repeated& e) {
+  restarts += e.times;
+  if (!lives()) return;
+  main_->born = now_;
+  cause_ = Cause::crash;
+}
+
 void Oracle::late() {
   main_->ready_by.reset();
   if (!p_.wait_ready && !(old_ && serving_)) return;  // in a reload alone it was in a hurry

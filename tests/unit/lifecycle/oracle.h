@@ -88,6 +88,7 @@ class Oracle {
   void tell_main(const Exited& e);
   void tell_main(const TreeGone&);
   void tell_main(const Fired& e);
+  void tell_main(const Repeated& e);
   // It was not ready in time.
   void late();
   void kill_main();
