@@ -10,8 +10,8 @@
 #include "cmd/tend/daemon_start.h"
 #include "cmd/tend/progress.h"
 #include "core/base/clock.h"
-#include "core/base/helper_linux.h"
 #include "core/base/file.h"
+#include "core/base/helper_linux.h"
 #include "core/base/text.h"
 #include "core/model/api.h"
 #include "ipc/unix_connect.h"
@@ -101,7 +101,8 @@ int Session::unavailable() {
 void Session::tell_safe_mode() {
   const auto note = read_file(home.dir + "/" + kSafeModeFile, 4096);
   if (!note) return;
-  complain(printable(*note) + "; the keeper restarts apps that exit and tries a new supervisor at most every 30 s: see " +
+  complain(printable(*note) +
+           "; the keeper restarts apps that exit and tries a new supervisor at most every 30 s: see " +
            printable(home.daemon_log()));
 }
 

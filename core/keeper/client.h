@@ -27,8 +27,8 @@ struct SpawnRequest {
   std::vector<uint32_t> groups;  // supplementary; used when uid is set
   int32_t uid = -1, gid = -1, umask = -1, nice = 0;
   int64_t nofile = 0;
-  int cgroup_fd = -1;          // borrowed
-  std::vector<int> child_fds;  // borrowed; become 0, 1, 2, 3… in the child
+  int cgroup_fd = -1;            // borrowed
+  std::vector<int> child_fds;    // borrowed; become 0, 1, 2, 3… in the child
   std::optional<Repeat> repeat;  // none: the keeper never starts it again by itself
   Millis repeat_delay{0};
 };

@@ -91,7 +91,8 @@ Status HomeLock::listen() {
 void HomeLock::inherit(UniqueFd listener) {
   struct stat st {};
   // Under the lock nobody else puts a socket there.
-  if (!listener || fstatat(home_.get(), kSocket, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISSOCK(st.st_mode)) return;
+  if (!listener || fstatat(home_.get(), kSocket, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISSOCK(st.st_mode))
+    return;
   device_ = st.st_dev;
   inode_ = st.st_ino;
   listener_ = std::move(listener);
@@ -102,7 +103,8 @@ void HomeLock::tell(std::string_view text) const {
     unlinkat(home_.get(), kSafeModeFile, 0);
     return;
   }
-  const UniqueFd file(openat(home_.get(), kSafeModeFile, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
+  const UniqueFd file(
+      openat(home_.get(), kSafeModeFile, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (file) [[maybe_unused]]
     const ssize_t n = write(file.get(), text.data(), text.size());
 }

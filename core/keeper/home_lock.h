@@ -22,7 +22,8 @@ class HomeLock {
   // Binds tend.sock, again if it vanished or is somebody else's. REQUIRES: umask 077; the working directory
   // moves for a moment, since the path may be longer than a socket's name can be.
   Status listen();
-  // The listener of a keeper that was lost, which its supervisor had kept open: who connected meanwhile waits there.
+  // The listener of a keeper that was lost, which its supervisor had kept open: who connected meanwhile waits
+  // there.
   void inherit(UniqueFd listener);
   int listener() const { return listener_.get(); }
   // What a command line that gets no answer may tell its user; "": nothing any more. In the file `safe-mode`.

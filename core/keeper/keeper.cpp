@@ -33,7 +33,8 @@ Status Keeper::open() {
   sigset_t handled;
   sigemptyset(&handled);
   for (int number : {SIGCHLD, SIGTERM, SIGINT, SIGQUIT, SIGUSR2}) sigaddset(&handled, number);
-  // As PM2's daemon; a habit of other daemons' users must not end what holds every app. Apps get the defaults back.
+  // As PM2's daemon; a habit of other daemons' users must not end what holds every app. Apps get the defaults
+  // back.
   for (int number : {SIGHUP, SIGUSR1}) signal(number, SIG_IGN);
   if (sigprocmask(SIG_BLOCK, &handled, nullptr) != 0) return fail_errno("block signals");
   signals_.reset(signalfd(-1, &handled, SFD_CLOEXEC | SFD_NONBLOCK));
@@ -266,7 +267,7 @@ void Keeper::supervisor_gone() {
                                                     : now() - life_began_ < kYoung;
   failures_ = failed ? failures_ + 1 : 0;
   // At once the first time; then twice as long each time, while they fail.
-  restart_delay_ = failures_ < 2              ? Millis{0}
+  restart_delay_ = failures_ < 2           ? Millis{0}
                    : restart_delay_.n == 0 ? kFirstDelay
                                            : std::min(restart_delay_ * 2, kLongestDelay);
   set_safe(failures_ >= kFailures);

@@ -38,7 +38,8 @@ struct Settings {
   uint64_t epoch = 0;
   ChildDefaults defaults;
   std::function<Result<Life>()> start_supervisor;
-  // The link to the supervisor of a keeper that was lost, which tells what that one had. None: begin with nothing.
+  // The link to the supervisor of a keeper that was lost, which tells what that one had. None: begin with
+  // nothing.
   UniqueFd predecessor;
   bool owned = false;  // by a program in the foreground, with which it ends
   // After a signal: until a supervisor that is there must have stirred; from SIGTERM to SIGKILL if it did
@@ -154,13 +155,13 @@ class Keeper {
   Millis life_began_{};
   Millis restart_delay_{};
   std::optional<Millis> restart_at_;
-  bool served_ = false;       // this life took over completely
-  int quick_lives_ = 0;       // in a row, whether they served or not
-  int failures_ = 0;          // lives in a row that failed
-  bool safe_ = false;         // too many: their apps are the keeper's care until one serves
-  int last_end_ = 0;          // wait status of the last supervisor
+  bool served_ = false;              // this life took over completely
+  int quick_lives_ = 0;              // in a row, whether they served or not
+  int failures_ = 0;                 // lives in a row that failed
+  bool safe_ = false;                // too many: their apps are the keeper's care until one serves
+  int last_end_ = 0;                 // wait status of the last supervisor
   std::optional<Millis> repeat_at_;  // the first one that is due
-  bool first_ = true;         // no supervisor was given the whole table yet
+  bool first_ = true;                // no supervisor was given the whole table yet
   bool shutdown_ = false;
   bool inheriting_ = false;  // the present link is a predecessor's, and it has not told all
 

@@ -10,7 +10,8 @@ namespace tend::keeper {
 
 inline constexpr uint32_t kMagic = 0x4b444e54;  // "TNDK"
 inline constexpr uint16_t kVersion = 1;
-// A process gets what its app has stored (at most 128), its sockets and channels; the kernel passes 253 at once.
+// A process gets what its app has stored (at most 128), its sockets and channels; the kernel passes 253 at
+// once.
 inline constexpr int kMaxFdsPerMessage = 192;
 inline constexpr int kNameSize = 64;            // with its NUL
 inline constexpr uint32_t kMaxBlob = 8u << 20;  // bytes of a SpawnBlob
@@ -22,28 +23,32 @@ enum class Kind : uint16_t {
   hello = 1,
   spawn,  // id, spawn, flags; fds[0] = blob, then cgroup directory if kHasCgroup, then the child's 0,1,2,3…
   ack,    // id, spawn: the final report (exited, spawn_failed) was noted; the entry may go
-  signal,    // id, spawn, a = signal number: to the main process, if it still lives
-  hold,      // name, fds[0]: keep a duplicate under this name (replaces)
-  drop,      // name
-  shutdown,  // every app is gone: end (supervisor exits by itself afterwards)
-  serving,       // the take-over is complete: this life is no failure, however short it will be
-  adopt,         // id, spawn, a = pid, fds[0] = its pidfd: a lost keeper's child; before handed_over only
-  handed_over,   // the lost keeper's table was told whole: start a supervisor. The link closes for an answer
-  forsake,       // id, spawn: that process is not wanted any more, never repeat it
-  noted,         // id, spawn, a = repeats that were counted
-  upgrade = 20,  // fds[0] = a program, by O_PATH: the keeper executes it in its own place, if it can take over,
-                 // when it has ended this supervisor. No report but `refused`, with a text in its name or none
+  signal,       // id, spawn, a = signal number: to the main process, if it still lives
+  hold,         // name, fds[0]: keep a duplicate under this name (replaces)
+  drop,         // name
+  shutdown,     // every app is gone: end (supervisor exits by itself afterwards)
+  serving,      // the take-over is complete: this life is no failure, however short it will be
+  adopt,        // id, spawn, a = pid, fds[0] = its pidfd: a lost keeper's child; before handed_over only
+  handed_over,  // the lost keeper's table was told whole: start a supervisor. The link closes for an answer
+  forsake,      // id, spawn: that process is not wanted any more, never repeat it
+  noted,        // id, spawn, a = repeats that were counted
+  upgrade =
+      20,  // fds[0] = a program, by O_PATH: the keeper executes it in its own place, if it can take over,
+           // when it has ended this supervisor. No report but `refused`, with a text in its name or none
   // keeper -> supervisor
   spawned = 100,  // id, spawn, a = pid: exec succeeded; fds[0]: its pidfd, where there is one
-  spawn_pending,  // id, spawn, a = pid: forked, not yet executed (at adoption, or exec is slow); fds[0] likewise
+  spawn_pending,  // id, spawn, a = pid: forked, not yet executed (at adoption, or exec is slow); fds[0]
+                  // likewise
   spawn_failed,   // id, spawn, a = errno, b = Step: no process exists
-  exited,         // id, spawn, a = pid, b = wait status (kStatusUnknown: nobody can know), c = monotonic ms of it
-  held,           // name, fds[0]
+  exited,  // id, spawn, a = pid, b = wait status (kStatusUnknown: nobody can know), c = monotonic ms of it
+  held,    // name, fds[0]
   synced,  // a = keeper pid, b = 1 for the first supervisor of this keeper, c = keeper's start, monotonic ms,
            // name = its version, id = how often its program was replaced
-  terminate,  // the keeper got SIGTERM, SIGINT or SIGQUIT: stop everything, then shutdown; a = signal. SIGUSR2: only
+  terminate,  // the keeper got SIGTERM, SIGINT or SIGQUIT: stop everything, then shutdown; a = signal.
+              // SIGUSR2: only
               // open the log files anew
-  // spawned, spawn_pending, exited: flags = how often the keeper repeated that process (Repeat) since it was last noted.
+  // spawned, spawn_pending, exited: flags = how often the keeper repeated that process (Repeat) since it was
+  // last noted.
   // synced: flags = kRepeats, where the keeper knows how.
   refused,  // a request was malformed; a = errno, b = its serial (0: unreadable), c = its kind; id, spawn as
             // given
@@ -58,13 +63,14 @@ enum class Step : uint8_t { none, fork, session, cgroup, limits, directory, desc
 inline constexpr uint32_t kHasCgroup = 1;
 inline constexpr uint32_t kRepeats = 2;  // of spawn: the name is a Repeat, a = ms before it is started again
 
-// How the keeper starts a process again, under the same number, while supervisors die at once: from the same blob, with
-// descriptors that lead to what the former one's led to.
+// How the keeper starts a process again, under the same number, while supervisors die at once: from the same
+// blob, with descriptors that lead to what the former one's led to.
 struct Repeat {
   static constexpr uint32_t kMaxFds = 28;
   static constexpr uint32_t kMaxStopCodes = 16;
-  // Of fds, one for each of the child's: the other end of the pipe that is held as in/, out/ or err/<id>.<spawn>; a new
-  // socket pair, whose other end is held as ipc/ or hb/<id>.<spawn>; or the very descriptor.
+  // Of fds, one for each of the child's: the other end of the pipe that is held as in/, out/ or
+  // err/<id>.<spawn>; a new socket pair, whose other end is held as ipc/ or hb/<id>.<spawn>; or the very
+  // descriptor.
   enum End : char { kInput = 'i', kOut = 'o', kErr = 'e', kChannel = 'c', kHeartbeat = 'h', kSame = 's' };
 
   uint8_t fd_count = 0;
@@ -105,7 +111,7 @@ struct SpawnBlobHead {
   int32_t uid = -1, gid = -1;  // -1: keep
   int32_t umask = -1;
   int32_t nice = 0;
-  int64_t nofile = 0;  // RLIMIT_NOFILE soft; 0: what the keeper was started with
+  int64_t nofile = 0;    // RLIMIT_NOFILE soft; 0: what the keeper was started with
   uint32_t own_pid = 0;  // kOwnPid bits: entries of the environment that get the child's pid for their value
   uint32_t reserved = 0;
   uint32_t groups[64] = {};

@@ -1,5 +1,5 @@
-// Safe mode: while supervisors die as soon as they are started, apps that exit are started again by what was given with
-// their last spawn, under the same number. Nothing is judged here but that.
+// Safe mode: while supervisors die as soon as they are started, apps that exit are started again by what was
+// given with their last spawn, under the same number. Nothing is judged here but that.
 #include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -63,8 +63,9 @@ void Keeper::set_safe(bool safe) {
   if (settings_.home == nullptr || (!safe && !changes)) return;
   std::array<char, 160> text{};
   if (safe) {
-    std::snprintf(text.data(), text.size(), "%d supervisors in a row ended before they served, the last one %s %d",
-                  failures_, WIFSIGNALED(last_end_) ? "by signal" : "with exit code",
+    std::snprintf(text.data(), text.size(),
+                  "%d supervisors in a row ended before they served, the last one %s %d", failures_,
+                  WIFSIGNALED(last_end_) ? "by signal" : "with exit code",
                   WIFSIGNALED(last_end_) ? WTERMSIG(last_end_) : WEXITSTATUS(last_end_));
   }
   settings_.home->tell(text.data());
@@ -81,7 +82,8 @@ int Keeper::on_noted(const Message& message) {
   return 0;
 }
 
-// A supervisor that said hello was told of the exit: what becomes of it is its business, until it is gone too.
+// A supervisor that said hello was told of the exit: what becomes of it is its business, until it is gone
+// too.
 void Keeper::plan_repeat(Entry& entry) {
   if (!safe_ || greeted_ || phase_ != Phase::none || !entry.again || entry.state != Entry::State::exited ||
       entry.again->at || is_final(entry)) {
@@ -92,7 +94,8 @@ void Keeper::plan_repeat(Entry& entry) {
   Again& again = *entry.again;
   const Millis at = now();
   const bool young = again.began.n > 0 && at - again.began < kSteady;
-  again.pause = std::max(again.delay, young ? std::min(std::max(again.pause * 2, kShortest), kLongest) : Millis{0});
+  again.pause =
+      std::max(again.delay, young ? std::min(std::max(again.pause * 2, kShortest), kLongest) : Millis{0});
   again.at = at + again.pause;
   end_rest(again, entry.pid, at - Millis{entry.detail} < kAtOnce);
   if (!repeat_at_ || *again.at < *repeat_at_) repeat_at_ = again.at;
@@ -174,6 +177,7 @@ bool Keeper::repeat(Entry& entry) {
   SpawnFds given;
   given.blob = again.blob.get();
   given.cgroup = again.cgroup ? again.cgroup.get() : -1;
+  given.joins_late = true;
   given.child = std::span<const int>(child).first(again.how.fd_count);
   auto spawning = spawn_process(given, settings_.defaults);
   if (!spawning) return false;

@@ -53,7 +53,7 @@ tl::expected<Spawning, SpawnError> spawn_process(const SpawnFds& fds, const Chil
   pid_t pid = -1;
   int pidfd = -1;
   bool born_inside = false;
-  if (fds.cgroup >= 0) {
+  if (fds.cgroup >= 0 && !fds.joins_late) {
     pid = clone_into(fds.cgroup, pidfd);
     born_inside = pid >= 0;
   }

@@ -13,7 +13,8 @@ Cause cause_of(int32_t status);  // when nobody asked for the end
 
 enum class Verdict : uint8_t { stop, fail, relaunch };
 
-// Counts the exit that `state` tells of. REQUIRES: it was unexpected, the instance is wanted, nobody asked for more.
+// Counts the exit that `state` tells of. REQUIRES: it was unexpected, the instance is wanted, nobody asked
+// for more.
 Verdict judge_exit(State& state, const Policy& policy);
 // How long the relaunch waits; an exponential delay grows with each call.
 Millis next_delay(State& state, const Policy& policy);

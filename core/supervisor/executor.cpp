@@ -40,8 +40,8 @@ Result<Pipe> make_pipe() {
 }
 
 // What the keeper may do while no supervisor lasts: as the policy is now. None: nothing.
-std::optional<keeper::Repeat> repeat_of(const Instance& app, const keeper::SpawnRequest& request, std::size_t sockets,
-                                        bool channel, bool heartbeat) {
+std::optional<keeper::Repeat> repeat_of(const Instance& app, const keeper::SpawnRequest& request,
+                                        std::size_t sockets, bool channel, bool heartbeat) {
   using keeper::Repeat;
   if (!app.policy.autorestart || request.child_fds.size() > Repeat::kMaxFds) return std::nullopt;
   std::string ends = app.spec->disable_logs ? "iss" : "ioe";
@@ -228,7 +228,8 @@ Status Executor::hand_over(Instance& app, const PlanInput& in, keeper::SpawnRequ
     request.child_fds.push_back(heartbeat.child.get());
     m_.keeper.hold(keep_name("hb", app.id, number), heartbeat.ours.get());
   }
-  request.repeat = repeat_of(app, request, sockets.size(), static_cast<bool>(channel.ours), static_cast<bool>(heartbeat.ours));
+  request.repeat = repeat_of(app, request, sockets.size(), static_cast<bool>(channel.ours),
+                             static_cast<bool>(heartbeat.ours));
   request.repeat_delay = std::max(app.policy.restart_delay, app.policy.exp_backoff);
   const UniqueFd group = m_.tree.make_group(app.id, number);
   request.cgroup_fd = group.get();

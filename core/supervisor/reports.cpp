@@ -57,8 +57,8 @@ void Supervisor::on_report(keeper::Report r) {
   }
 }
 
-// The keeper has started that process again while there was no supervisor, or none that lasted: it is another one under
-// the number that is known.
+// The keeper has started that process again while there was no supervisor, or none that lasted: it is another
+// one under the number that is known.
 void Supervisor::count_repeats(const keeper::Report& r) {
   Instance* app = find(r.id);
   Side* side = app == nullptr ? nullptr : side_of(*app, r.spawn);
@@ -69,8 +69,9 @@ void Supervisor::count_repeats(const keeper::Report& r) {
   side->spawned_wall = m_.clock.wall().n;
   app->cause_text = "restarted by the keeper: no supervisor lasted";
   app->cause_wall = side->spawned_wall;
-  m_.log.warn("App [" + app->spec->name + ":" + std::to_string(app->id) + "] was restarted " + std::to_string(r.flags) +
-              (r.flags == 1 ? " time" : " times") + " by the keeper while no supervisor lasted");
+  m_.log.warn("App [" + app->spec->name + ":" + std::to_string(app->id) + "] was restarted " +
+              std::to_string(r.flags) + (r.flags == 1 ? " time" : " times") +
+              " by the keeper while no supervisor lasted");
   feed(r.id, lifecycle::Repeated{r.spawn, r.flags});
   m_.loop.defer([this, id = r.id, spawn = r.spawn, times = r.flags] { m_.keeper.noted(id, spawn, times); });
 }
