@@ -98,6 +98,8 @@ class SafeMode(TendTest):
         self.assertEqual({name: r["pm2_env"]["restart_time"] for name, r in after.items()},
                          {"kept": 0, "killed": 2, "once": 0, "coded": 0, "stopped": 0, "talker": 1})
         wait_for(lambda: self.tend.status("coded") == "stopped" and self.tend.status("once") == "stopped")
+        self.tend.ok("send", "talker", "words")
+        self.tend.wait_text(self.tend.out_log("talker"), "heard words")
         wait_for(lambda: f"began {talker}\n" in self.tend.read(self.tend.out_log("talker")), what="the second's words")
         # What was restarted is as any other: it is stopped, restarted, and its end is seen.
         os.kill(third, signal.SIGKILL)
@@ -118,6 +120,8 @@ class SafeMode(TendTest):
         record = self.leave()["echo"]
         self.assertEqual((record["pid"], record["pm2_env"]["status"], record["pm2_env"]["restart_time"]),
                          (now, "online", 1))
+        self.tend.ok("message", "echo", '{"data": {"word": "here"}}')
+        self.tend.wait_text(self.tend.out_log("echo"), "got here")
         self.tend.ok("restart", "echo")
         self.assertFalse(alive(now))
 
@@ -136,6 +140,44 @@ class SafeMode(TendTest):
         (self.tend.work / "healthy").touch()
         self.leave()
         wait_for(lambda: self.tend.status("brief") == "online")
+
+    def test_01_what_was_started_before_an_update_is_restarted_too(self):
+        self.tend.ok("start", "talker.sh", "--name", "talker")
+        before = self.tend.app("talker")["pid"]
+        self.tend.ok("update")
+        self.enter()
+        os.kill(before, signal.SIGKILL)
+        now = self.successor("talker.sh", before)
+        record = self.leave()["talker"]
+        self.assertEqual((record["pid"], record["pm2_env"]["restart_time"]), (now, 1))
+
+    def test_01_a_stop_in_safe_mode_is_done_by_the_next_supervisor(self):
+        """What is asked then waits; what was asked before holds."""
+        self.tend.ok("start", "talker.sh", "--name", "talker")
+        pid = self.tend.app("talker")["pid"]
+        self.enter()
+        with self.tend.popen("stop", "talker") as child:
+            time.sleep(0.3)
+            self.disarm()
+            self.assertEqual(child.wait(60), 0)
+        self.assertFalse(alive(pid))
+        self.assertEqual(self.tend.status("talker"), "stopped")
+        os.kill(self.tend.pids()[0], signal.SIGKILL)
+        self.assertEqual(self.tend.status("talker"), "stopped")
+        self.assertEqual(self.children("talker.sh"), [])
+
+    def test_01_one_that_was_being_stopped_when_supervisors_began_to_die_stays_down(self):
+        self.tend.script("deaf.sh", "#!/bin/sh\ntrap '' INT\ntrap 'exit 0' USR1\nwhile :; do sleep 0.05; done\n")
+        self.tend.ok("start", "deaf.sh", "--name", "deaf", "--kill-timeout", "60s")
+        pid = self.tend.app("deaf")["pid"]
+        self.tend.ok("stop", "deaf", "--no-wait")
+        self.enter()
+        os.kill(pid, signal.SIGUSR1)
+        time.sleep(1)
+        self.assertEqual(self.children("deaf.sh"), [])
+        self.leave()
+        self.tend.wait_status("deaf", "stopped")
+        self.assertEqual(self.children("deaf.sh"), [])
 
     def test_01_pauses_between_supervisors_grow(self):
         self.tend.ok("start", "talker.sh")
