@@ -237,7 +237,7 @@ int apply(Session& s) {
                              {"results", applying.results()}}) +
             "\n");
   }
-  return good ? kDone : kFailed;
+  return s.status_of(good);
 }
 
 constexpr CommandFlag kFlags[] = {

@@ -88,7 +88,7 @@ int act(Session& s, std::string_view verb) {
     good = show_groups(s, verb, *reply) && good;
   }
   if (good && !(s.pm2 && verb == "reload")) show_list(s);
-  return good ? kDone : kFailed;
+  return s.status_of(good);
 }
 
 int stop(Session& s) { return act(s, "stop"); }
@@ -111,7 +111,7 @@ int canary_command(Session& s, std::string_view verb) {
     good = (file ? start_file(s, word, "reload") : canaries(s, verb, word)) && good;
   }
   if (good) show_list(s);
-  return good ? kDone : kFailed;
+  return s.status_of(good);
 }
 
 int reload(Session& s) { return s.args.canary > 0 ? canary_command(s, "begin") : act(s, "reload"); }
@@ -134,7 +134,7 @@ int reset(Session& s) {
       s.say(pm2::plain("Resetting meta for process id " + std::to_string(id.integer()), s.colour()));
   }
   if (good) show_list(s);
-  return good ? kDone : kFailed;
+  return s.status_of(good);
 }
 
 struct Size {
@@ -191,7 +191,7 @@ int scale(Session& s) {
     good = show_outcomes(s, *reply);
   }
   if (good) show_list(s);
-  return good ? kDone : kFailed;
+  return s.status_of(good);
 }
 
 // "SIGUSR2", "usr2" or "12"; 0: unknown.
@@ -240,14 +240,14 @@ int send_signal(Session& s) {
     s.say("successfully sent signal " + printable(word) + " to " + what + "\n");
   }
   if (good) show_list(s);
-  return good ? kDone : kFailed;
+  return s.status_of(good);
 }
 
 int start_or(Session& s, std::string_view verb) {
   bool good = true;
   for (const auto& word : s.args.words) good = start_file(s, word, verb) && good;
   if (good && s.connect(Need::existing)) show_list(s);
-  return good ? kDone : kFailed;
+  return s.status_of(good);
 }
 int start_or_restart(Session& s) { return start_or(s, "restart"); }
 int start_or_reload(Session& s) { return start_or(s, "reload"); }

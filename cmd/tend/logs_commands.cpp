@@ -239,7 +239,7 @@ int flush(Session& s) {
     }
   }
   if (s.pm2) s.say(pm2::plain("Logs flushed", s.colour()));
-  return good ? kDone : kFailed;
+  return s.status_of(good);
 }
 
 constexpr Command kCommands[] = {

@@ -93,7 +93,7 @@ int resurrect(Session& s) {
     good = show_outcomes(s, *reply);
   }
   show_list(s);
-  return good ? kDone : kFailed;
+  return s.status_of(good);
 }
 
 constexpr CommandFlag kSaveFlags[] = {

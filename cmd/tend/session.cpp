@@ -10,6 +10,7 @@
 #include "cmd/tend/daemon_start.h"
 #include "cmd/tend/progress.h"
 #include "core/base/clock.h"
+#include "core/base/file.h"
 #include "core/base/helper_linux.h"
 #include "core/base/text.h"
 #include "core/model/api.h"
@@ -91,18 +92,33 @@ void Session::complain(std::string_view message) {
 
 bool Session::no_daemon(const Error& error) { return error.code == kNoDaemonCode; }
 
+int Session::unavailable() {
+  failure_ = kUnavailable;
+  return exit_of(kUnavailable);
+}
+
+// Why no answer came, if the keeper knows it.
+void Session::tell_safe_mode() {
+  const auto note = read_file(home.dir + "/" + kSafeModeFile, 4096);
+  if (!note) return;
+  complain(printable(*note) +
+           "; the keeper restarts apps that exit and tries a new supervisor at most every 30 s: see " +
+           printable(home.daemon_log()));
+}
+
 int Session::fail(const Error& error) {
   if (no_daemon(error)) {
     complain("no daemon runs in " + printable(home.dir));
-    return exit_of(kUnavailable);
+    return unavailable();
   }
   if (pm2 && error.code == kNotAllowedCode) {
     complain("Permission denied, check permissions on " + printable(home.socket()));
-    return exit_of(kUnavailable);
+    return unavailable();
   }
   complain(printable(error.message));
+  if (error.code == ipc::kDeadlineCode) tell_safe_mode();
   if (error.code == ipc::kDeadlineCode || error.code == kNotAllowedCode || error.code == kInterruptedCode)
-    return exit_of(kUnavailable);
+    return unavailable();
   return exit_of(error.code == -kUsage ? kUsage : kFailed);
 }
 
@@ -178,8 +194,8 @@ bool takes_time(std::string_view method) {
 
 // It reads, or asks for a state and not for a change: a second time does what the first one did not.
 bool repeatable(std::string_view method, const Value& params) {
-  for (const auto m : {api::kPing, api::kList, api::kWhy, api::kWait, api::kEnvironment, api::kSave, api::kKill,
-                       api::kSettings})
+  for (const auto m : {api::kPing, api::kList, api::kWhy, api::kWait, api::kEnvironment, api::kSave,
+                       api::kKill, api::kSettings})
     if (m == method) return true;
   const std::string& verb = params.at("verb").text();
   return (method == api::kAct && (verb == "stop" || verb == "reset")) ||

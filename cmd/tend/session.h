@@ -48,6 +48,9 @@ class Session {
   void complain_raw(std::string_view text);
   // Prints the error and gives the exit status that it deserves.
   int fail(const Error& error);
+  // The exit status of a command that went on after what fail() was told: an end that nobody knows, or no daemon, is
+  // no plain failure.
+  int status_of(bool good) const { return good ? kDone : exit_of(failure_); }
   int exit_of(int status) const { return pm2 && status != kDone ? 1 : status; }
 
   bool mute = false;          // say() says nothing
@@ -76,10 +79,13 @@ class Session {
   bool beside_pm2 = false;
 
  private:
+  int unavailable();
+  void tell_safe_mode();
   Result<Value> converse(std::string_view method, const Value& params, Need need, Millis limit,
                          const std::function<void(const Value&)>& item = {});
   std::string buffer_;
   bool colour_ = false, colour_err_ = false;
+  int failure_ = kFailed;
   std::optional<ipc::RpcClient> client_;
 };
 

@@ -276,7 +276,7 @@ int start_command(Session& s) {
   if (good) {
     if (const Status up = s.connect(Need::existing); up) show_list(s);
   }
-  return good ? kDone : kFailed;
+  return s.status_of(good);
 }
 
 }  // namespace tend::cli

@@ -42,7 +42,11 @@ struct Journal::Impl : std::enable_shared_from_this<Impl> {
         retry(std::make_unique<loop::Timer>(l, [this] { write(); })) {}
 
   void write() {
-    if (flight || !retry || (queued.empty() && waiting.empty())) return;
+    if (flight || !retry) return;
+    if (queued.empty()) {
+      for (Done& d : std::exchange(waiting, {})) d(true);
+      return;
+    }
     flight = std::make_shared<Flight>();
     flight->bytes = std::exchange(queued, {});
     asked = std::exchange(waiting, {});
@@ -151,6 +155,11 @@ void Journal::append(std::vector<Record> records, std::function<void(bool)> done
   }
   i.waiting.push_back(std::move(done));
   i.write();
+}
+
+void Journal::settled(std::function<void(bool)> done) {
+  if (!impl_->flight) return done(impl_->durable);
+  impl_->waiting.push_back(std::move(done));
 }
 
 bool Journal::durable() const { return impl_->durable; }

@@ -48,6 +48,8 @@ class Journal {
   // retried every 2 s and durable() is false meanwhile. Order is kept. Consecutive appends share one write. The first append
   // of another boot empties the file: what is to be kept of it is appended again.
   void append(std::vector<Record> records, std::function<void(bool)> done);
+  // Calls done when nothing of what was appended is under way any more, at once if nothing is; false: it waits for the disk.
+  void settled(std::function<void(bool)> done);
   bool durable() const;
 
  private:

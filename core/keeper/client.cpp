@@ -62,6 +62,7 @@ struct Client::Impl {
   bool ended = false;
   Mirror mirror;
   bool foreign = false;
+  bool repeats = false;  // the keeper knows how
   Received received;
   std::deque<Queued> queue;  // what the keeper did not take yet; in order, so nothing overtakes it
   loop::Poll poll;           // before the socket goes
@@ -166,6 +167,8 @@ void Client::Impl::deliver(Received& from) {
   out.kind = m.kind;
   out.id = m.id;
   out.spawn = m.spawn;
+  out.flags = m.flags;
+  if (m.kind == Kind::synced) repeats = (m.flags & kRepeats) != 0;
   out.a = m.a;
   out.b = m.b;
   out.c = m.c;
@@ -243,8 +246,13 @@ Status Client::spawn(const SpawnRequest& request) {
   m.spawn = request.spawn;
   fds[0] = blob->get();
   if (own == 2) {
-    m.flags = kHasCgroup;
+    m.flags |= kHasCgroup;
     fds[1] = request.cgroup_fd;
+  }
+  if (request.repeat && impl_->repeats) {
+    m.flags |= kRepeats;
+    m.a = request.repeat_delay.n;
+    std::memcpy(m.name, &*request.repeat, sizeof m.name);
   }
   std::copy(request.child_fds.begin(), request.child_fds.end(),
             fds.begin() + static_cast<std::ptrdiff_t>(own));
@@ -261,6 +269,24 @@ void Client::ack(uint32_t id, uint32_t spawn) {
   m.spawn = spawn;
   [[maybe_unused]] const Status sent = impl_->send(m);
   failpoint("ack.after");
+}
+
+void Client::forsake(uint32_t id, uint32_t spawn) {
+  if (!impl_->repeats) return;
+  Message m;
+  m.kind = Kind::forsake;
+  m.id = id;
+  m.spawn = spawn;
+  [[maybe_unused]] const Status sent = impl_->send(m);
+}
+
+void Client::noted(uint32_t id, uint32_t spawn, uint32_t repeats) {
+  Message m;
+  m.kind = Kind::noted;
+  m.id = id;
+  m.spawn = spawn;
+  m.a = repeats;
+  [[maybe_unused]] const Status sent = impl_->send(m);
 }
 
 void Client::signal(uint32_t id, uint32_t spawn, int number) {

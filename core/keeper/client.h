@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,8 +28,10 @@ struct SpawnRequest {
   int32_t uid = -1, gid = -1, umask = -1, nice = 0;
   int64_t nofile = 0;
   SpawnExtras extras;
-  int cgroup_fd = -1;          // borrowed
-  std::vector<int> child_fds;  // borrowed; become 0, 1, 2, 3… in the child
+  int cgroup_fd = -1;            // borrowed
+  std::vector<int> child_fds;    // borrowed; become 0, 1, 2, 3… in the child
+  std::optional<Repeat> repeat;  // none: the keeper never starts it again by itself
+  Millis repeat_delay{0};
 };
 
 struct Report {
@@ -37,6 +40,7 @@ struct Report {
   int64_t a = 0, b = 0, c = 0;
   std::string name;  // held
   UniqueFd fd;       // held
+  uint32_t flags = 0;
 };
 
 class Client {
@@ -53,6 +57,10 @@ class Client {
   // Error: the blob is too large or descriptors ran out; nothing was sent, no report will come.
   Status spawn(const SpawnRequest& request);
   void ack(uint32_t id, uint32_t spawn);
+  // It is not wanted any more (Kind::forsake).
+  void forsake(uint32_t id, uint32_t spawn);
+  // So many of its repeats were counted.
+  void noted(uint32_t id, uint32_t spawn, uint32_t repeats);
   void signal(uint32_t id, uint32_t spawn, int number);
   // Duplicates; takes effect before any later request. Error: the name is too long or descriptors ran out.
   Status hold(std::string_view name, int fd);

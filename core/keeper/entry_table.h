@@ -5,11 +5,26 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <vector>
 
 #include "core/base/unique_fd.h"
+#include "core/base/units.h"
+#include "core/keeper/protocol.h"
 
 namespace tend::keeper {
+
+// What it takes to start a process again (Repeat).
+struct Again {
+  Repeat how;
+  UniqueFd blob, cgroup;       // none: in no cgroup of its own
+  std::vector<UniqueFd> same;  // of how.fds, in order
+  Millis delay{0};
+  Millis pause{0};           // the present one: it grows while the process dies young
+  Millis began{0};           // of the last repeat
+  std::optional<Millis> at;  // when it is due
+};
 
 struct Entry {
   enum class State : uint8_t { pending, live, failed, exited };
@@ -21,11 +36,13 @@ struct Entry {
   pid_t pid = 0;
   State state = State::pending;
   uint8_t owed = 0;
-  bool adopted = false;  // another's child: its pidfd tells the end, and nobody its status
-  UniqueFd error_pipe;   // while pending
-  UniqueFd pidfd;        // while alive; none: the kernel gave none
-  int64_t result = 0;   // exited: wait status; failed: errno
-  int64_t detail = 0;   // exited: monotonic ms; failed: Step
+  bool adopted = false;          // another's child: its pidfd tells the end, and nobody its status
+  UniqueFd error_pipe;           // while pending
+  UniqueFd pidfd;                // while alive; none: the kernel gave none
+  int64_t result = 0;            // exited: wait status; failed: errno
+  int64_t detail = 0;            // exited: monotonic ms; failed: Step
+  std::unique_ptr<Again> again;  // none: it is never repeated
+  uint32_t repeats = 0;          // that no supervisor noted yet
 
   bool alive() const { return state == State::pending || state == State::live; }
 };

@@ -46,6 +46,11 @@ void FdTable::drop(std::string_view name) {
   if (++holes_ > kFewHoles && holes_ > held_.size() / 2) compact();
 }
 
+int FdTable::get(std::string_view name) const {
+  const size_t i = find(name);
+  return i == held_.size() ? -1 : held_[i].fd.get();
+}
+
 void FdTable::compact() {
   size_t to = 0;
   for (size_t from = 0; from < held_.size(); ++from) {

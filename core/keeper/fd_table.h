@@ -19,7 +19,8 @@ class FdTable {
 
   // Replaces in place. Throws std::bad_alloc, and then nothing has changed.
   void hold(std::string_view name, UniqueFd fd);
-  void drop(std::string_view name);               // unknown: nothing
+  void drop(std::string_view name);      // unknown: nothing
+  int get(std::string_view name) const;  // borrowed; -1: not there
   // Indices 0 … size() - 1 with holes; they move only in drop().
   size_t slots() const { return held_.size(); }
   const Held& slot(size_t i) const { return held_[i]; }

@@ -10,6 +10,7 @@
 
 #include "core/base/home_place.h"
 #include "core/keeper/state.h"
+#include "core/model/home.h"
 
 namespace tend::keeper {
 namespace {
@@ -186,6 +187,17 @@ void HomeLock::inherit(UniqueFd listener) {
   device_ = st.st_dev;
   inode_ = st.st_ino;
   listener_ = std::move(listener);
+}
+
+void HomeLock::tell(std::string_view text) const {
+  if (text.empty()) {
+    unlinkat(home_.get(), kSafeModeFile, 0);
+    return;
+  }
+  const UniqueFd file(
+      openat(home_.get(), kSafeModeFile, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (file) [[maybe_unused]]
+    const ssize_t n = write(file.get(), text.data(), text.size());
 }
 
 void HomeLock::remove_socket() {

@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "core/base/result.h"
 #include "core/base/unique_fd.h"
@@ -31,6 +32,8 @@ class HomeLock {
   // there.
   void inherit(UniqueFd listener);
   int listener() const { return listener_.get(); }
+  // What a command line that gets no answer may tell its user; "": nothing any more. In the file `safe-mode`.
+  void tell(std::string_view text) const;
   void remove_socket();
 
   // Over an execve of the keeper.

@@ -21,10 +21,13 @@ namespace {
 constexpr int kRequestsPerTurn = 64;
 constexpr Millis kSuccessorTime{1000};  // after a signal, to say hello
 constexpr Millis kQuickDeath{1000};
-constexpr Millis kOwnerSoon{5};  // the owner is the parent once the former supervisor is gone
+constexpr Millis kOwnerSoon{5};   // the owner is the parent once the former supervisor is gone
+constexpr Millis kYoung{10'000};  // one that dies before, and never served, has failed
+constexpr int kFailures = 5;      // in a row: safe mode
 constexpr int kServedLives = 100;
+constexpr int kNoProgram = 127 << 8;  // a wait status, as a shell would say it
 constexpr Millis kFirstDelay{100};
-constexpr Millis kLongestDelay{5000};
+constexpr Millis kLongestDelay{30'000};
 
 }  // namespace
 
@@ -87,7 +90,7 @@ Millis Keeper::now() const { return SystemClock().now(); }
 
 int Keeper::timeout_ms() const {
   std::optional<Millis> next;
-  for (const auto& due : {retry_at_, restart_at_, terminate_at_, owner_at_, upgrade_.due}) {
+  for (const auto& due : {retry_at_, restart_at_, terminate_at_, owner_at_, upgrade_.due, repeat_at_}) {
     if (due && (!next || *due < *next)) next = due;
   }
   if (!next) return -1;
@@ -123,6 +126,7 @@ void Keeper::reap() {
   pid_t pid = 0;
   while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
     if (pid == life_.pid) {
+      last_end_ = status;
       supervisor_gone();
       continue;
     }
@@ -134,7 +138,7 @@ void Keeper::reap() {
     if (entry == nullptr) continue;  // an adopted orphan, or a child whose spawn failed
     if (entry->state == Entry::State::pending) {
       settle(*entry);
-      if (entry->state == Entry::State::failed) continue;
+      if (!entry->alive()) continue;
       if (entry->state == Entry::State::pending) {  // nobody but the child could hold the pipe open
         close_pipe(*entry);
         entry->state = Entry::State::live;
@@ -152,6 +156,7 @@ void Keeper::ended(Entry& entry, int64_t status) {
   entry.result = status;
   entry.detail = now().n;
   entries_.owe(entry, Entry::kFinal);
+  plan_repeat(entry);
 }
 
 void Keeper::on_pipe(int fd) {
@@ -164,7 +169,9 @@ bool Keeper::settle(Entry& entry) {
   const ssize_t n = read(entry.error_pipe.get(), &error, sizeof error);
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return false;
   close_pipe(entry);
-  if (n == static_cast<ssize_t>(sizeof error)) {
+  if (n == static_cast<ssize_t>(sizeof error) && entry.repeats > 0) {
+    ended(entry, kNoProgram);  // of a process that its supervisor knows as executed
+  } else if (n == static_cast<ssize_t>(sizeof error)) {
     entry.state = Entry::State::failed;
     entry.pidfd.reset();
     entry.result = error.code;
@@ -214,6 +221,7 @@ void Keeper::on_time() {
   }
   if (upgrade_.due && *upgrade_.due <= at) on_checker_late();
   if (owner_at_ && *owner_at_ <= at) follow_owner();
+  if (repeat_at_ && *repeat_at_ <= at) repeat_due();
   if (terminate_at_ && *terminate_at_ <= at) on_terminate_deadline();
 }
 
@@ -268,12 +276,14 @@ void Keeper::supervisor_gone() {
   quick_lives_ = short_life ? quick_lives_ + 1 : 0;
   // One that served was killed from outside, and users wait for its successor; but a fault that strikes right
   // after the take-over must not become a busy loop.
-  const bool quick = short_life && (!std::exchange(served_, false) || quick_lives_ > kServedLives);
-  // At once the first time; then twice as long each time, while they fail at once.
-  restart_delay_ = !quick || !quick_death_ ? Millis{0}
+  const bool failed = std::exchange(served_, false) ? short_life && quick_lives_ > kServedLives
+                                                    : now() - life_began_ < kYoung;
+  failures_ = failed ? failures_ + 1 : 0;
+  // At once the first time; then twice as long each time, while they fail.
+  restart_delay_ = failures_ < 2           ? Millis{0}
                    : restart_delay_.n == 0 ? kFirstDelay
                                            : std::min(restart_delay_ * 2, kLongestDelay);
-  quick_death_ = quick;
+  set_safe(failures_ >= kFailures);
   restart_at_ = now() + restart_delay_;
 }
 

@@ -132,6 +132,16 @@ class Keeper {
   void on_terminate(int number);
   void on_terminate_deadline();
   void signal_all(int number);
+
+  // repeat.cpp: apps are started again while supervisors die at once
+  int on_forsake(const Message& message);
+  int on_noted(const Message& message);
+  void set_safe(bool safe);
+  void plan_repeat(Entry& entry);
+  void plan_repeats();
+  void drop_repeats();
+  void repeat_due();
+  bool repeat(Entry& entry);
   void kill_adopted();
 
   Settings settings_;
@@ -147,11 +157,14 @@ class Keeper {
   Millis restart_delay_{};
   std::optional<Millis> restart_at_;
   std::optional<Millis> owner_at_;
-  pid_t heir_of_ = 0;         // the supervisor that started it in a lost one's place; 0: a caller did
-  bool served_ = false;       // this life took over completely
-  bool quick_death_ = false;  // the last one too failed at once
-  int quick_lives_ = 0;       // in a row, whether they served or not
-  bool first_ = true;         // no supervisor was given the whole table yet
+  pid_t heir_of_ = 0;                // the supervisor that started it in a lost one's place; 0: a caller did
+  bool served_ = false;              // this life took over completely
+  int quick_lives_ = 0;              // in a row, whether they served or not
+  int failures_ = 0;                 // lives in a row that failed
+  bool safe_ = false;                // too many: their apps are the keeper's care until one serves
+  int last_end_ = 0;                 // wait status of the last supervisor
+  std::optional<Millis> repeat_at_;  // the first one that is due
+  bool first_ = true;                // no supervisor was given the whole table yet
   bool shutdown_ = false;
   bool inheriting_ = false;  // the present link is a predecessor's, and it has not told all
 

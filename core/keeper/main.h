@@ -19,13 +19,13 @@ inline constexpr std::string_view kSucceeds = "succeeds";
 
 struct Options {
   Home home;
-  int ready_fd = -1;           // written once, then closed
+  int ready_fd = -1;  // written once, then closed
   // Started by the supervisor of a keeper that was lost: descriptor 3 is the link to it, 4 the listener; the
   // environment has TEND_EPOCH and TEND_HERITAGE.
   bool succeeds = false;
   Console console = Console::none;  // else descriptors 1 and 2 stay: the apps' output goes there
-  int state_fd = -1;           // what a former program of this process left; then there is no ready_fd
-  const char* self = nullptr;  // the program to execute as supervisor: /proc/self/exe's target
+  int state_fd = -1;                // what a former program of this process left; then there is no ready_fd
+  const char* self = nullptr;       // the program to execute as supervisor: /proc/self/exe's target
 };
 
 // The keeper's whole life; returns the exit status. Takes the lock, binds the socket, starts the supervisor

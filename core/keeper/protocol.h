@@ -30,6 +30,8 @@ enum class Kind : uint16_t {
   serving,      // the take-over is complete: this life is no failure, however short it will be
   adopt,        // id, spawn, a = pid, fds[0] = its pidfd: a lost keeper's child; before handed_over only
   handed_over,  // the lost keeper's table was told whole: start a supervisor. The link closes for an answer
+  forsake,      // id, spawn: that process is not wanted any more, never repeat it
+  noted,        // id, spawn, a = repeats that were counted
   upgrade =
       20,  // fds[0] = a program, by O_PATH: the keeper executes it in its own place, if it can take over,
            // when it has ended this supervisor. No report but `refused`, with a text in its name or none
@@ -45,6 +47,9 @@ enum class Kind : uint16_t {
   terminate,  // the keeper got SIGTERM, SIGINT or SIGQUIT: stop everything, then shutdown; a = signal.
               // SIGUSR2: only
               // open the log files anew
+  // spawned, spawn_pending, exited: flags = how often the keeper repeated that process (Repeat) since it was
+  // last noted.
+  // synced: flags = kRepeats, where the keeper knows how.
   refused,  // a request was malformed; a = errno, b = its serial (0: unreadable), c = its kind; id, spawn as
             // given
 };
@@ -68,6 +73,26 @@ enum class Step : uint8_t {
 };
 
 inline constexpr uint32_t kHasCgroup = 1;
+inline constexpr uint32_t kRepeats = 2;  // of spawn: the name is a Repeat, a = ms before it is started again
+
+// How the keeper starts a process again, under the same number, while supervisors die at once: from the same
+// blob, with descriptors that lead to what the former one's led to.
+struct Repeat {
+  static constexpr uint32_t kMaxFds = 28;
+  static constexpr uint32_t kMaxStopCodes = 16;
+  // Of fds, one for each of the child's: the other end of the pipe that is held as in/, out/ or
+  // err/<id>.<spawn>; a new socket pair, whose other end is held as ipc/ or hb/<id>.<spawn>; or the very
+  // descriptor.
+  enum End : char { kInput = 'i', kOut = 'o', kErr = 'e', kChannel = 'c', kHeartbeat = 'h', kSame = 's' };
+
+  uint8_t fd_count = 0;
+  uint8_t stop_code_count = 0;  // an exit with one of these is final
+  uint8_t whole_tree = 0;       // what is left of the former process' session is killed first
+  uint8_t reserved = 0;
+  char fds[kMaxFds] = {};
+  int16_t stop_codes[kMaxStopCodes] = {};
+};
+static_assert(sizeof(Repeat) == kNameSize);
 
 struct Message {
   uint32_t magic = kMagic;

@@ -19,6 +19,7 @@ Message report_of(const Entry& entry, uint8_t what) {
   m.id = entry.id;
   m.spawn = entry.spawn;
   m.a = entry.pid;
+  m.flags = entry.repeats;
   if (what == Entry::kPending) {
     m.kind = Kind::spawn_pending;
   } else if (what == Entry::kSpawned) {
@@ -89,6 +90,7 @@ bool Keeper::flush_table() {
   }
   Message m;
   m.kind = Kind::synced;
+  m.flags = kRepeats;
   m.a = getpid();
   m.b = first_ ? 1 : 0;
   m.c = started_.n;

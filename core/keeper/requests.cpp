@@ -6,6 +6,8 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstring>
+#include <memory>
 #include <new>
 
 #include "core/keeper/keeper.h"
@@ -88,6 +90,7 @@ int Keeper::apply(Received& request) {
       return 0;
     case Kind::serving:
       served_ = true;
+      set_safe(false);
       if (settings_.owned) follow_owner();
       return 0;
     case Kind::shutdown:
@@ -98,6 +101,10 @@ int Keeper::apply(Received& request) {
     case Kind::handed_over:
       on_handed_over();
       return 0;
+    case Kind::forsake:
+      return on_forsake(message);
+    case Kind::noted:
+      return on_noted(message);
     case Kind::upgrade:
       return on_upgrade(request);
     default:
@@ -108,6 +115,7 @@ int Keeper::apply(Received& request) {
 int Keeper::on_hello(const Received& request) {
   if (request.message.a > kVersion) return EPROTONOSUPPORT;
   greeted_ = true;
+  drop_repeats();
   syncing_ = true;
   next_slot_ = 0;
   entries_.owe_all();
@@ -121,11 +129,21 @@ int Keeper::on_spawn(Received& request) {
     entries_.owe_state(*known);
     return 0;
   }
-  if ((message.flags & ~kHasCgroup) != 0) return EINVAL;
+  if ((message.flags & ~(kHasCgroup | kRepeats)) != 0) return EINVAL;
   const size_t own = (message.flags & kHasCgroup) != 0 ? 2 : 1;
   if (request.fd_count < own) return EBADF;
   if (phase_ >= Phase::terminating) return ECANCELED;
   if (const int code = check_blob(request.fds[0].get())) return code;
+  auto again = (message.flags & kRepeats) != 0 ? std::make_unique<Again>() : nullptr;
+  if (again) {
+    std::memcpy(&again->how, message.name, sizeof again->how);
+    if (again->how.fd_count != request.fd_count - own || again->how.fd_count > Repeat::kMaxFds ||
+        again->how.stop_code_count > Repeat::kMaxStopCodes || message.a < 0) {
+      return EINVAL;
+    }
+    again->delay = Millis{message.a};
+    again->same.reserve(again->how.fd_count);
+  }
   Entry* entry = entries_.add(message.id, message.spawn);
   if (entry == nullptr) return ENOSPC;
 
@@ -146,6 +164,13 @@ int Keeper::on_spawn(Received& request) {
   entry->pid = spawning->pid;
   entry->pidfd = std::move(spawning->pidfd);
   entry->error_pipe = std::move(spawning->error_pipe);
+  if (again) {
+    again->blob = std::move(request.fds[0]);
+    if (own == 2) again->cgroup = std::move(request.fds[1]);
+    for (size_t i = 0; i < again->how.fd_count; ++i)
+      if (again->how.fds[i] == Repeat::kSame) again->same.push_back(std::move(request.fds[own + i]));
+    entry->again = std::move(again);
+  }
   watch(EPOLL_CTL_ADD, entry->error_pipe.get(), EPOLLIN, kPipeTag);
   return 0;
 }

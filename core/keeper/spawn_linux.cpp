@@ -12,8 +12,8 @@
 namespace tend::keeper {
 namespace {
 
-// As fork(), but with a pidfd, and born in the cgroup if one is given. Without CLONE_VM and CLONE_VFORK: an exec that hangs on
-// a dead mount must not stop the keeper.
+// As fork(), but with a pidfd, and born in the cgroup if one is given. Without CLONE_VM and CLONE_VFORK: an
+// exec that hangs on a dead mount must not stop the keeper.
 pid_t clone_into(int cgroup, int& pidfd) {
   clone_args args{};
   args.exit_signal = SIGCHLD;
@@ -53,7 +53,7 @@ tl::expected<Spawning, SpawnError> spawn_process(const SpawnFds& fds, const Chil
   pid_t pid = -1;
   int pidfd = -1;
   bool born_inside = false;
-  if (fds.cgroup >= 0) {
+  if (fds.cgroup >= 0 && !fds.joins_late) {
     pid = clone_into(fds.cgroup, pidfd);
     born_inside = pid >= 0;
   }

@@ -22,7 +22,10 @@ struct ChildDefaults {
 
 struct SpawnFds {
   int blob = -1;
-  int cgroup = -1;             // -1: none
+  int cgroup = -1;  // -1: none
+  // By the child itself. One that is born in a cgroup which cgroup.kill was written to is killed by
+  // Linux 6.18, however long ago that was.
+  bool joins_late = false;
   std::span<const int> child;  // become 0, 1, 2…
 };
 

@@ -81,6 +81,14 @@ Result<UniqueFd> write_state(StateHead head, EntryTable& entries, const FdTable&
     item.pidfd = e.pidfd ? e.pidfd.get() : -1;
     item.result = e.result;
     item.detail = e.detail;
+    item.repeats = e.repeats;
+    if (e.again) {
+      item.blob = e.again->blob.get();
+      item.cgroup = e.again->cgroup ? e.again->cgroup.get() : -1;
+      item.delay = e.again->delay.n;
+      item.how = e.again->how;
+      for (const UniqueFd& fd : e.again->same) item.same[item.same_count++] = fd.get();
+    }
     out.put(item);
   }
   for (size_t i = 0; i < held.slots(); ++i) {
@@ -147,6 +155,10 @@ Status StateReader::check() {
   for (size_t i = 0; i < entries(); ++i) {
     if (entry(i).state > static_cast<uint8_t>(Entry::State::exited) || entry(i).pid < 0)
       return fail("the keeper's state has an entry of an unknown kind");
+    const StateEntry e = entry(i);
+    if (e.same_count > Repeat::kMaxFds || e.how.fd_count > Repeat::kMaxFds ||
+        e.how.stop_code_count > Repeat::kMaxStopCodes)
+      return fail("the keeper's state has a spawn with too many descriptors or stop codes");
   }
   for (size_t i = 0; i < held(); ++i) {
     const StateHeld h = held(i);

@@ -15,7 +15,7 @@
 namespace tend::keeper {
 
 inline constexpr uint64_t kStateMagic = 0x5441545344444e54;  // "TNDDSTAT"
-inline constexpr uint32_t kStateVersion = 1;
+inline constexpr uint32_t kStateVersion = 2;
 
 // StateHead::flags
 inline constexpr uint32_t kNoSupervisorYet = 1;  // none was given the whole table
@@ -52,8 +52,15 @@ struct StateEntry {
   int32_t error_pipe = -1;
   int32_t pidfd = -1;
   int64_t result = 0, detail = 0;
+  // Since version 2. Again: blob -1 is none.
+  int32_t blob = -1, cgroup = -1;
+  int64_t delay = 0;
+  Repeat how;
+  uint32_t repeats = 0;
+  uint32_t same_count = 0;
+  int32_t same[Repeat::kMaxFds] = {};
 };
-static_assert(sizeof(StateEntry) == 40);
+static_assert(sizeof(StateEntry) == 240);
 
 struct StateHeld {
   char name[kNameSize] = {};
@@ -84,9 +91,12 @@ class StateReader {
   void each_fd(F each) const {
     for (const int fd : {head_.home, head_.lock, head_.listener})
       if (fd >= 0) each(fd);
-    for (size_t i = 0; i < entries(); ++i)
-      for (const int fd : {entry(i).error_pipe, entry(i).pidfd})
+    for (size_t i = 0; i < entries(); ++i) {
+      const StateEntry e = entry(i);
+      for (const int fd : {e.error_pipe, e.pidfd, e.blob, e.cgroup})
         if (fd >= 0) each(fd);
+      for (uint32_t n = 0; n < e.same_count; ++n) each(e.same[n]);
+    }
     for (size_t i = 0; i < held(); ++i) each(held(i).fd);
   }
 

@@ -14,6 +14,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <memory>
 
 #include "core/keeper/home_lock.h"
 #include "core/keeper/keeper.h"
@@ -182,6 +183,15 @@ void Keeper::restore(const StateReader& state) {
     entry.pidfd.reset(item.pidfd);
     entry.result = item.result;
     entry.detail = item.detail;
+    entry.repeats = item.repeats;
+    if (item.blob >= 0) {
+      entry.again = std::make_unique<Again>();
+      entry.again->how = item.how;
+      entry.again->blob.reset(item.blob);
+      entry.again->cgroup.reset(item.cgroup);
+      entry.again->delay = Millis{item.delay};
+      for (uint32_t n = 0; n < item.same_count; ++n) entry.again->same.emplace_back(item.same[n]);
+    }
     if (entry.error_pipe) watch(EPOLL_CTL_ADD, entry.error_pipe.get(), EPOLLIN, kPipeTag);
     if (entry.adopted && entry.alive()) watch(EPOLL_CTL_ADD, entry.pidfd.get(), EPOLLIN, kAdoptedTag);
   }

@@ -28,6 +28,12 @@ void end_of_condemned(Transition& t) {
   State& s = t.state;
   s.cause = s.condemned;
   s.hangs += 1;
+  forget_sentence(t);
+}
+
+void forget_sentence(Transition& t) {
+  State& s = t.state;
+  if (s.condemned == Cause::none) return;
   s.condemned = Cause::none;
   s.kill_due = Millis{-1};
   t.act(Cancel{Timer::kill});

@@ -11,5 +11,7 @@ void condemn(Transition& t, const Condemn& sentence, Millis now, const Policy& p
 void kill_again(Transition& t, Millis now, const Policy& p);
 // It exited: the cause is what it was condemned for.
 void end_of_condemned(Transition& t);
+// The condemned process is the current one no more, or it never was one.
+void forget_sentence(Transition& t);
 
 }  // namespace tend::lifecycle

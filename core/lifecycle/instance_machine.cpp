@@ -31,12 +31,6 @@ void launch(Transition& t, Millis now, const Policy& p) {
   t.act(Arm{s.spawn, Timer::ready, s.ready_due});
 }
 
-void forget_failures(State& s, Millis now) {
-  s.unstable = 0;
-  s.backoff = Millis{0};
-  s.created = now;
-}
-
 void start_dead(Transition& t, Cause cause, Millis now, const Policy& p) {
   State& s = t.state;
   if (s.phase == Phase::waiting) {
@@ -138,6 +132,7 @@ void take_back(Transition& t, Millis now, const Policy& p) {
   s.phase = Phase::online;
   s.failed_reloads += 1;
   end_launch(t);
+  forget_sentence(t);
   if (p.exp_backoff.n > 0) t.act(Arm{s.spawn, Timer::stable, now + kStableAfter});
 }
 
@@ -189,6 +184,7 @@ void on_reload(Transition& t, Cause cause, Millis now, const Policy& p) {
   s.cause = cause;
   s.other = Other{Role::serving, Stage::draining, s.executed, false, s.spawn, s.since, Millis{-1}};
   t.act(Cancel{Timer::stable});
+  forget_sentence(t);
   launch(t, now, p);
 }
 
@@ -240,6 +236,7 @@ void on_spawn_failed(Transition& t, Millis now, const Policy& p, Cause cause) {
     return;
   }
   end_launch(t);
+  forget_sentence(t);
   s.cause = cause;
   s.exited_at = now;
   judge(t, now, p);
@@ -248,7 +245,8 @@ void on_spawn_failed(Transition& t, Millis now, const Policy& p, Cause cause) {
 void on_exited(Transition& t, int32_t status, Millis now, const Policy& p) {
   State& s = t.state;
   if (s.phase == Phase::launching || s.phase == Phase::online) {
-    s.phase == Phase::launching ? end_launch(t) : t.act(Cancel{Timer::stable});
+    if (s.phase == Phase::launching) end_launch(t);
+    t.act(Cancel{Timer::stable});
     note_exit(s, status, now);
     s.cause = cause_of(status);
     if (s.condemned != Cause::none) end_of_condemned(t);
@@ -296,7 +294,9 @@ void on_other(Transition& t, const Event& event, Millis now, const Policy& p) {
                    [&](Drained) {
                      if (o.role == Role::leaving) dismiss(t, now, p);
                    },
-                   [&](Condemn e) { t.act(SignalTree{o.spawn, e.signal}); },
+                   [&](Condemn e) {
+                     t.act(SignalTree{o.spawn, e.signal});
+                   },
                    [&](Extend e) { on_extend(t, e, now); },
                    [&](Fired e) {
                      if (e.timer == Timer::drain && !too_early(t, e.timer, now)) on_leaving_fired(t, now, p);
@@ -323,7 +323,7 @@ void on_kill_timeout(Transition& t, Millis now, const Policy& p) {
   State& s = t.state;
   if (s.condemned != Cause::none && (s.phase == Phase::launching || s.phase == Phase::online))
     return kill_again(t, now, p);
-  if (s.phase != Phase::stopping) return;
+  if (s.phase != Phase::stopping || s.emptied) return;  // a late one: nothing is left to kill
   if (s.draining) return ask_to_end(t, now, p);
   kill_again(t, now, p);
 }
@@ -378,8 +378,7 @@ Transition step(const State& state, const Event& event, Millis now, const Policy
               t.state.restarts = t.state.unstable = t.state.hangs = 0;
               if (alive(state.phase) || state.phase == Phase::waiting) t.state.created = now;
             },
-            [&](Condemn e) { condemn(t, e, now, p); },
-            [&](Spawned) { on_spawned(t, now, p); },
+            [&](Condemn e) { condemn(t, e, now, p); }, [&](Spawned) { on_spawned(t, now, p); },
             [&](Ready) {
               if (state.phase == Phase::launching) now_ready(t, now, p);
             },
@@ -387,7 +386,10 @@ Transition step(const State& state, const Event& event, Millis now, const Policy
               if (state.phase == Phase::stopping && state.draining) ask_to_end(t, now, p);
             },
             [&](Extend e) { on_extend(t, e, now); },  //
-            [&](SpawnFailed e) { on_spawn_failed(t, now, p, e.starved ? Cause::starved : Cause::spawn_failed); },
+            [&](SpawnFailed e) {
+              on_spawn_failed(t, now, p, e.starved ? Cause::starved : Cause::spawn_failed);
+            },
+            [&](Repeated e) { on_repeated(t, e, now, p); },
             [&](Exited e) { on_exited(t, e.status, now, p); }, [&](TreeGone) { on_tree_gone(t, now, p); },
             [&](Fired e) { on_fired(t, e.timer, now, p); }},
       event);

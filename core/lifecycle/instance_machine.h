@@ -118,10 +118,11 @@ struct Extend { uint32_t spawn; Millis by; };   // the app asks: no end of its s
 struct SpawnFailed { uint32_t spawn; bool starved = false; };
 struct Exited { uint32_t spawn; int32_t status; };
 struct TreeGone { uint32_t spawn; };            // no descendant is left
+struct Repeated { uint32_t spawn; uint32_t times; };  // it exited and was started again by the last policy, under its number
 struct Fired { uint32_t spawn; Timer timer; };
 using Event =
     std::variant<Start, Stop, Restart, Reload, Reset, Condemn, Spawned, Ready, Drained, Extend, SpawnFailed, Exited, TreeGone,
-                 Fired>;
+                 Repeated, Fired>;
 
 // Actions
 struct Spawn { uint32_t spawn; };               // start process number `spawn`

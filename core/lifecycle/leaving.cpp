@@ -16,7 +16,9 @@ void arm_leaving(Transition& t, Stage stage, Millis at) {
 
 void dismiss(Transition& t, Millis now, const Policy& p) {
   Other& o = t.state.other;
-  if (o.role == Role::none || o.exited || (o.role == Role::leaving && o.stage != Stage::draining)) return;
+  if (o.role == Role::none || (o.role == Role::leaving && o.stage != Stage::draining)) return;
+  // One that exited while it finished may have left a tree; without a deadline that is being swept.
+  if (o.exited && o.due.n < 0) return;
   o.role = Role::leaving;
   t.act(SignalTree{o.spawn, p.stop_signal});
   arm_leaving(t, Stage::signalled, now + p.kill);

@@ -21,6 +21,12 @@ void note_exit(State& s, int32_t status, Millis now) {
   s.last_status = s.has_exit ? status : 0;
 }
 
+void forget_failures(State& s, Millis now) {
+  s.unstable = 0;
+  s.backoff = Millis{0};
+  s.created = now;
+}
+
 Cause cause_of(int32_t status) {
   if (status == kStatusUnknown) return Cause::keeper_lost;
   if (status == kStatusForked) return Cause::exited;
@@ -57,6 +63,15 @@ Millis next_delay(State& s, const Policy& p) {
   if (s.cause == Cause::spawn_failed)
     return std::min(kSpawnRetry * (1 << std::min(s.unstable, 8u)), kMaxBackoff);
   return Millis{0};
+}
+
+void on_repeated(Transition& t, const Repeated& e, Millis now, const Policy& p) {
+  State& s = t.state;
+  s.restarts += e.times;
+  if (s.phase != Phase::launching && s.phase != Phase::online) return;
+  s.since = now;
+  s.cause = Cause::crash;
+  if (s.phase == Phase::online && p.exp_backoff.n > 0) t.act(Arm{s.spawn, Timer::stable, now + kStableAfter});
 }
 
 }  // namespace tend::lifecycle

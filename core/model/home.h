@@ -9,6 +9,8 @@
 
 namespace tend {
 
+inline constexpr char kSafeModeFile[] = "safe-mode";  // in the home, while supervisors die at once
+
 struct Home {
   std::string dir;   // absolute, no trailing slash
   bool pm2 = false;  // the layout of compat.md section 6 for dump and log names

@@ -3,6 +3,9 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 
+#include <algorithm>
+#include <optional>
+
 #include "core/base/failpoint.h"
 #include "core/base/match.h"
 #include "core/config/config.h"
@@ -35,6 +38,23 @@ Result<Pipe> make_pipe() {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) return fail_errno("pipe");
   return Pipe{UniqueFd(ends[0]), UniqueFd(ends[1])};
+}
+
+// What the keeper may do while no supervisor lasts: as the policy is now. None: nothing.
+std::optional<keeper::Repeat> repeat_of(const Instance& app, const keeper::SpawnRequest& request,
+                                        std::size_t sockets, bool channel, bool heartbeat) {
+  using keeper::Repeat;
+  if (!app.policy.autorestart || request.child_fds.size() > Repeat::kMaxFds) return std::nullopt;
+  std::string ends = app.spec->disable_logs ? "iss" : "ioe";
+  ends.append(sockets, Repeat::kSame);
+  if (channel) ends += Repeat::kChannel;
+  if (heartbeat) ends += Repeat::kHeartbeat;
+  Repeat out;
+  out.fd_count = static_cast<uint8_t>(ends.copy(out.fds, sizeof out.fds));
+  out.whole_tree = app.policy.treekill ? 1 : 0;
+  out.stop_code_count = app.policy.stop_code_count;
+  std::copy_n(app.policy.stop_codes.begin(), app.policy.stop_code_count, out.stop_codes);
+  return out;
 }
 
 std::string app_text(const Instance& app) {
@@ -209,6 +229,9 @@ Status Executor::hand_over(Instance& app, const PlanInput& in, keeper::SpawnRequ
     request.child_fds.push_back(heartbeat.child.get());
     m_.keeper.hold(keep_name("hb", app.id, number), heartbeat.ours.get());
   }
+  request.repeat = repeat_of(app, request, sockets.size(), static_cast<bool>(channel.ours),
+                             static_cast<bool>(heartbeat.ours));
+  request.repeat_delay = std::max(app.policy.restart_delay, app.policy.exp_backoff);
   const tree::GroupLimits limits = group_limits(*app.spec);
   const UniqueFd group = m_.tree.make_group(app.id, number, limits);
   request.cgroup_fd = group.get();

@@ -152,6 +152,8 @@ void Supervisor::recover(Left left) {
 
   failpoint("recover.slots");
 
+  for (const keeper::Report& r : left.reports) count_repeats(r);
+
   // Descriptors and reports, in the keeper's order; what belongs to a process that is no more wanted is let
   // go.
   std::set<std::pair<uint32_t, uint32_t>> known;

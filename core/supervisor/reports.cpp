@@ -1,4 +1,5 @@
 // What the keeper tells of processes: to the machine, and back to the keeper that it was heard.
+#include <algorithm>
 #include <cstring>
 #include <string>
 
@@ -49,6 +50,8 @@ void Supervisor::on_report(keeper::Report r) {
         app->killer = killer_of(m_.tree, oom_, *app->spec, r.id, r.spawn, static_cast<int>(r.b));
       }
       if (ours) feed(r.id, lifecycle::Exited{r.spawn, static_cast<int32_t>(r.b)});
+      if (const auto it = unwanted_.find(r.id); it != unwanted_.end() && it->second == r.spawn)
+        unwanted_.erase(it);
       failpoint("exited.fed");
       // After the event: the queue is drained before the keeper reads this.
       m_.loop.defer([this, id = r.id, spawn = r.spawn] { m_.keeper.ack(id, spawn); });
@@ -58,8 +61,28 @@ void Supervisor::on_report(keeper::Report r) {
   }
 }
 
+// The keeper has started that process again while there was no supervisor, or none that lasted: it is another
+// one under the number that is known.
+void Supervisor::count_repeats(const keeper::Report& r) {
+  Instance* app = find(r.id);
+  Side* side = app == nullptr ? nullptr : side_of(*app, r.spawn);
+  if (r.kind == keeper::Kind::held || r.flags == 0 || side == nullptr) return;
+  side->debt = {};
+  side->answers = side->watches = false;
+  side->notified.reset();
+  side->spawned_wall = m_.clock.wall().n;
+  app->cause_text = "restarted by the keeper: no supervisor lasted";
+  app->cause_wall = side->spawned_wall;
+  m_.log.warn("App [" + app->spec->name + ":" + std::to_string(app->id) + "] was restarted " +
+              std::to_string(r.flags) + (r.flags == 1 ? " time" : " times") +
+              " by the keeper while no supervisor lasted");
+  feed(r.id, lifecycle::Repeated{r.spawn, r.flags});
+  m_.loop.defer([this, id = r.id, spawn = r.spawn, times = r.flags] { m_.keeper.noted(id, spawn, times); });
+}
+
 void Supervisor::unknown_process(const keeper::Report& r) {
   m_.log.warn("ending process " + std::to_string(r.a) + ": nobody wants it");
+  unwanted_[r.id] = std::max(unwanted_[r.id], r.spawn);
   m_.tree.kill({r.id, r.spawn, static_cast<int>(r.a)});
   m_.keeper.signal(r.id, r.spawn, 9);
 }

@@ -80,8 +80,12 @@ void Rollouts::go_on(const std::string& group) {
   if (roll.failed) skip_rest(roll);
   while (!roll.todo.empty() && roll.starting.size() < roll.parallel && roll.leaving.size() <= roll.parallel) {
     const uint32_t id = roll.todo.front();
-    roll.todo.pop_front();
     Instance* app = supervisor_.find(id);
+    if (app != nullptr && app->state.other.role != Role::none) {
+      roll.leaving.insert(id);  // a predecessor of this supervisor had begun one, which ends first
+      break;
+    }
+    roll.todo.pop_front();
     if (app == nullptr) continue;
     roll.starting[id] = app->state.spawn;
     failpoint("rollout.before");

@@ -113,6 +113,7 @@ Instance& Supervisor::add(std::shared_ptr<const AppSpec> spec, std::shared_ptr<c
   if (table_.empty()) next_id_ = 0;  // compat.md 4.7
   auto app = std::make_unique<Instance>();
   app->id = next_id_++;
+  if (const auto it = unwanted_.find(app->id); it != unwanted_.end()) app->state.last_spawn = it->second;
   app->slot = free_slot(*spec, unique_id);
   app->canary = part.canary;
   if (!part.spare) app->seat = reloads_without_gap(*spec) ? free_seat(*spec) : app->slot;
@@ -212,7 +213,11 @@ void Supervisor::write_soon(journal::Record record) {
 }
 
 void Supervisor::flush(std::function<void(bool)> done) {
-  if (pending_.empty()) return done(true);
+  // Steps come before wishes: at a take-over the slot wins, and one that lags behind a written wish would
+  // undo it.
+  if (!queue_.empty())
+    return m_.loop.defer([this, then = std::move(done)]() mutable { flush(std::move(then)); });
+  if (pending_.empty()) return journal_.settled(std::move(done));
   if (wanted_changed) wanted_changed();
   journal_.append(std::exchange(pending_, {}), std::move(done));
 }
@@ -254,6 +259,7 @@ void Supervisor::handle(uint32_t id, const lifecycle::Event& event) {
     app.cause_wall = wall;
   if (!(after == before)) note(app);  // before it is acted on
   failpoint("step.noted");
+  forsake(before, app);
   const bool died = std::holds_alternative<lifecycle::Exited>(event) && before.phase == Phase::online &&
                     after.phase != Phase::online && after.phase != Phase::stopping;
   Instance* const taking_over = died ? workers_.replace_by_spare(app) : nullptr;
@@ -279,6 +285,15 @@ void Supervisor::handle(uint32_t id, const lifecycle::Event& event) {
   if (app.deleting && !lifecycle::alive(after.phase)) erase(app);
 }
 
+// The keeper restarts what exits while no supervisor lasts: not what is to end for good.
+void Supervisor::forsake(const lifecycle::State& before, const Instance& app) {
+  const lifecycle::State& after = app.state;
+  if (before.wanted && !after.wanted && lifecycle::alive(after.phase)) m_.keeper.forsake(app.id, after.spawn);
+  const auto leaves = [](const lifecycle::Other& o) { return o.role == lifecycle::Other::Role::leaving; };
+  if (leaves(after.other) && !(leaves(before.other) && before.other.spawn == after.other.spawn))
+    m_.keeper.forsake(app.id, after.other.spawn);
+}
+
 // Which process is the main one is the machine's choice: what belongs to each goes with it.
 void Supervisor::place_sides(Instance& app, const lifecycle::State& before) {
   const lifecycle::State& after = app.state;
@@ -302,7 +317,6 @@ void Supervisor::erase(Instance& app) {
   const uint32_t id = app.id;
   auto owned = std::move(table_.at(id));
   table_.erase(id);
-  slots_.erase(id);
   notices_.forget(id);
   pending_.push_back({id, Value()});
   pending_.push_back({kWishIds + id, Value()});
@@ -326,6 +340,12 @@ void Supervisor::erase(Instance& app) {
     envs_.erase(it);
     pending_.push_back({kEnvIds + env, Value()});
   }
+  // Without its slot an instance that the journal still knows would count as one that never began.
+  m_.loop.defer([this, id] {
+    flush([this, id](bool durable) {
+      if (durable && find(id) == nullptr) slots_.erase(id);
+    });
+  });
   failpoint("erase.after");
 }
 

@@ -122,6 +122,8 @@ class Supervisor {
   uint32_t free_slot(const AppSpec& spec, const std::string& unique_id) const;
   void resume_other(Instance& app, bool has_process);
   void unknown_process(const keeper::Report& report);
+  void count_repeats(const keeper::Report& report);
+  void forsake(const lifecycle::State& before, const Instance& app);
 
   Mechanisms m_;
   journal::Journal& journal_;
@@ -152,6 +154,9 @@ class Supervisor {
   bool memory_watched_ = false;
   uint32_t memory_looks_ = 0;
   uint32_t next_id_ = 0;
+  // Processes that are being ended because no instance owns them: id -> highest spawn number. The keeper knows them
+  // by these, so that an instance which gets the id anew begins above.
+  std::map<uint32_t, uint32_t> unwanted_;
   uint32_t next_env_ = 0;
 };
 

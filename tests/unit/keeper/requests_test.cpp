@@ -124,7 +124,7 @@ TEST_CASE("a blob that may still change, or lies about its size, is refused befo
   peer.send(spawn_message(7));
   expect_refused(peer, EBADF, 7);
   Message strange = spawn_message(8);
-  strange.flags = 2;
+  strange.flags = 4;
   const UniqueFd good = sealed(blob(counts(1, 0), kTrue));
   const int fd = good.get();
   peer.send(strange, {&fd, 1});

@@ -46,6 +46,7 @@ std::string example() {
   head.listener_inode = 88;
   EntryTable entries;
   entries.add(1, 4)->error_pipe.reset(kNoFd + 3);
+  entries.all().reserve(3);
   Entry& live = *entries.add(2, 5);
   live.pid = 4711;
   live.state = Entry::State::live;
@@ -54,6 +55,15 @@ std::string example() {
   exited.state = Entry::State::exited;
   exited.result = 9;
   exited.detail = 5555;
+  live.repeats = 2;
+  live.again = std::make_unique<Again>();
+  live.again->how.fd_count = 2;
+  live.again->how.fds[0] = Repeat::kOut;
+  live.again->how.fds[1] = Repeat::kSame;
+  live.again->delay = Millis{250};
+  live.again->blob.reset(kNoFd + 7);
+  live.again->cgroup.reset(kNoFd + 8);
+  live.again->same.emplace_back(kNoFd + 9);
   FdTable held;
   held.hold("slots", UniqueFd(kNoFd + 4));
   held.hold("gone", UniqueFd(kNoFd + 5));
@@ -64,7 +74,7 @@ std::string example() {
   return bytes_of(file->get());
 }
 
-void check_example(const std::string& bytes) {
+void check_example(const std::string& bytes, bool repeats = true) {
   const UniqueFd file = unsealed(bytes);
   const auto state = StateReader::open(file.get());
   REQUIRE_MESSAGE(state.has_value(), state.error().message);
@@ -97,7 +107,14 @@ void check_example(const std::string& bytes) {
   CHECK(state->held(1).fd == kNoFd + 6);
   int fds = 0;
   state->each_fd([&](int fd) { fds += fd - kNoFd + 1; });
-  CHECK(fds == 1 + 2 + 3 + 4 + 5 + 7);
+  CHECK(fds == 1 + 2 + 3 + 4 + 5 + 7 + (repeats ? 8 + 9 + 10 : 0));
+  CHECK(state->entry(0).blob == -1);
+  CHECK(state->entry(1).blob == (repeats ? kNoFd + 7 : -1));
+  if (!repeats) return;
+  CHECK(state->entry(1).repeats == 2);
+  CHECK(state->entry(1).delay == 250);
+  CHECK(state->entry(1).how.fds[1] == Repeat::kSame);
+  CHECK(state->entry(1).same_count == 1);
 }
 
 std::string refusal(const std::string& bytes) {
@@ -121,12 +138,18 @@ std::string answer(int state, const std::function<Status(const Held&)>& daemon, 
 
 TEST_CASE("a state is read as it was written") { check_example(example()); }
 
-TEST_CASE(
-    "the state of version 1 is read, and is what this program writes as long as it is of that version") {
-  std::ifstream file(TEND_FIXTURES "/keeper-1.bin", std::ios::binary);
-  const std::string bytes{std::istreambuf_iterator<char>(file), {}};
-  check_example(bytes);
-  if (kStateVersion == 1) CHECK(bytes == example());
+std::string fixture(const char* name) {
+  std::ifstream file(std::string(TEND_FIXTURES) + "/" + name, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+TEST_CASE("the state of version 1 is read: its processes are never repeated") {
+  check_example(fixture("keeper-1.bin"), false);
+}
+
+TEST_CASE("the state of version 2 is what this program writes as long as it is of that version") {
+  check_example(fixture("keeper-2.bin"));
+  if (kStateVersion == 2) CHECK(fixture("keeper-2.bin") == example());
 }
 
 TEST_CASE("a state of a newer version is refused by its number") {
