@@ -173,6 +173,9 @@ UniqueFd Cgroups::make(uint32_t id, uint32_t spawn, const GroupLimits& limits) {
   if (!probe()) return {};
   if (limits.any()) share_controllers();
   const std::string group = path(id, spawn);
+  // One that is left from an instance which nobody wanted was killed, and Linux 6.18 kills what is born in
+  // such a one.
+  ::rmdir(group.c_str());
   if (::mkdir(group.c_str(), 0755) != 0 && errno == ENOENT) {
     ::mkdir(root_.c_str(), 0755);
     ::mkdir(group.c_str(), 0755);

@@ -161,7 +161,9 @@ class Failpoints(TendTest):
         self.tend.script("broken", "#!/nowhere/interpreter\n")
         self.arm(point)
         done = self.tend.run("start", "broken", "--name", "broken", "--interpreter", "none")
-        self.assertIn(done.returncode, (1, UNAVAILABLE))
+        self.assertIn(done.returncode, (1, UNAVAILABLE), f"{done.stdout}{done.stderr}{self.tend.daemon_log()}")
+        if done.returncode == UNAVAILABLE and self.tend.app("broken") is None:  # it was not noted yet
+            self.assertEqual(self.tend.run("start", "broken", "--name", "broken", "--interpreter", "none").returncode, 1)
         self.tend.wait_status("broken", "errored")
         self.settled([f"a{n}" for n in range(5)])
 
