@@ -221,7 +221,6 @@ Result<Value> Session::converse(std::string_view method, const Value& params, Ne
     }
     left = until - SystemClock().now();
     if (attempt == kMostAttempts || left.n <= 0) return tend::fail(reply.error().message, kInterruptedCode);
-    need = Need::existing;
   }
 }
 

@@ -1,5 +1,6 @@
 """Clustered apps: unmodified Node servers on all cores, replaced and crashed under load."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -42,6 +43,11 @@ class ClusterTest(TendTest):
             except OSError:
                 return None
         return wait_for(asked, what="an answer")
+
+    def both_answer(self, pids):
+        with contextlib.suppress(OSError):
+            return {int(get(self.port).split()[0]) for _ in range(20)} == set(pids)
+        return False
 
     def pids(self):
         return sorted(r["pid"] for r in self.tend.jlist())
@@ -249,6 +255,8 @@ class Reloading(ClusterTest):
     def test_33_a_successor_that_fails_leaves_the_old_one_serving(self):
         self.start(2)
         before = self.pids()
+        # One that does not listen yet has nothing that its successor would have to listen on.
+        wait_for(lambda: self.both_answer(before), what="answers of both")
         self.tend.script("server.js", "console.error('no such thing'); process.exit(3);\n")
         done = self.tend.run("reload", "api")
         self.assertEqual(done.returncode, 1, done.stdout + done.stderr)

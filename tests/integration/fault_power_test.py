@@ -9,7 +9,7 @@ import time
 import unittest
 import uuid
 
-from harness import SCALE, TendTest, processes_naming, wait_for
+from harness import SCALE, TendTest, alive, processes_naming, wait_for
 
 MOUNT = 'mount --bind "$0" /proc/sys/kernel/random/boot_id && exec "$@"'
 
@@ -34,13 +34,16 @@ class Power(TendTest):
 
     def cut(self):
         """The daemons first, so that none sees the other processes go. One may be born while the list is read."""
+        struck = set()
+
         def strike(signal_number, title=""):
             found = processes_naming(str(self.tend.dir))
             for pid, command in found:
                 if command.startswith(title):
+                    struck.add(pid)
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(pid, signal_number)
-            return not found
+            return not found and not any(alive(pid) for pid in struck)
         strike(signal.SIGSTOP, "tend: ")
         wait_for(lambda: strike(signal.SIGKILL), 10, "the end of all")
         self.new_boot()

@@ -48,12 +48,12 @@ def wait_for(predicate, timeout=10.0, what="the condition"):
 
 
 def alive(pid):
-    """Whether the process exists and is no zombie."""
+    """Whether the process exists and is no zombie. Its first thread may be one while others still hold its files."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
+        return text[text.rindex(")") + 2] not in "ZX" or len(os.listdir(f"/proc/{pid}/task")) > 1
     except OSError:
         return False
-    return text[text.rindex(")") + 2] not in "ZX"
 
 
 def free_port():
