@@ -19,9 +19,11 @@ inline constexpr char kLostHomeVariable[] = "TEND_LOST_HOME";
 struct Heritage {
   pid_t founder = 0;  // the first keeper: the apps' groups bear its number (core/tree/cgroup.h)
   ChildDefaults defaults;
+  pid_t owner = 0;  // the program in the foreground with which the daemon ends; 0: there is none
 };
 
-// "1 <founder> <umask, octal> <nofile soft> <nofile hard> <oom_score_adj or ->"; the first is the version.
+// "1 <founder> <umask, octal> <nofile soft> <nofile hard> <oom_score_adj or -> <owner>"; the first is the
+// version. The owner may be missing.
 std::string heritage_text(const Heritage& heritage);
 // Empty: not of this form.
 std::optional<Heritage> read_heritage(std::string_view text);

@@ -228,10 +228,13 @@ void Keeper::on_time() {
 // The supervisor that started it in a lost one's place is ending, and that is no order to end.
 void Keeper::follow_owner() {
   owner_at_.reset();
-  if (heir_of_ != 0 && getppid() == heir_of_)
+  if (heir_of_ != 0 && getppid() == heir_of_) {
     owner_at_ = now() + kOwnerSoon;
-  else
-    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    return;
+  }
+  prctl(PR_SET_PDEATHSIG, SIGTERM);
+  // It may have ended before this was asked for: somebody else adopted this process.
+  if (heir_of_ != 0 && settings_.owner != 0 && getppid() != settings_.owner) kill(getpid(), SIGTERM);
 }
 
 void Keeper::start_supervisor() {

@@ -42,6 +42,7 @@ struct Settings {
   // nothing.
   UniqueFd predecessor;
   bool owned = false;  // by a program in the foreground, with which it ends
+  pid_t owner = 0;     // that program; 0: not known
   // After a signal: until a supervisor that is there must have stirred; from SIGTERM to SIGKILL if it did
   // not.
   Millis no_reaction{10000};

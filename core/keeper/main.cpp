@@ -118,11 +118,12 @@ std::optional<Heritage> left_heritage() {
 }
 
 // What only the first keeper could see: the caller's limits, before they were changed.
-Heritage heritage_of(bool succeeds) {
+Heritage heritage_of(bool succeeds, bool owned) {
   Heritage own;
   const mode_t before = umask(077);
   if (const auto left = succeeds ? left_heritage() : std::nullopt) return *left;
   own.founder = getpid();
+  if (owned) own.owner = getppid();
   own.defaults.umask = before;
   own.defaults.nofile = raise_nofile();
   protect_from_oom(own.defaults.oom_score_adj);
@@ -135,14 +136,16 @@ uint64_t given_epoch() {
 }
 
 // With the lock and the socket, until the end.
-int serve(const Options& options, Settings settings, HomeLock& home, pid_t founder,
+int serve(const Options& options, Settings settings, HomeLock& home, const Heritage& heritage,
           const std::function<Status(Keeper&)>& begin) {
   const std::string program = options.self != nullptr ? options.self : path_of_program();
   if (program.empty() || settings.epoch == 0)
     return report("its own program or random numbers cannot be had");
   const SupervisorStart start(program, options.home, settings.epoch,
-                              heritage_text({founder, settings.defaults}), options.console);
+                              heritage_text({heritage.founder, settings.defaults, heritage.owner}),
+                              options.console);
   settings.owned = options.console != Console::none;
+  settings.owner = heritage.owner;
   settings.start_supervisor = [&start, &home, dir = options.home.dir] {
     // A socket that cannot be bound again is tried at the next start; the supervisor serves the apps
     // meanwhile.
@@ -176,14 +179,15 @@ int resume(const Options& options) {
   std::copy(std::begin(head.oom_score_adj), std::end(head.oom_score_adj),
             settings.defaults.oom_score_adj.begin());
   HomeLock home = HomeLock::restore(head);
-  const auto heritage = left_heritage();
-  return serve(options, std::move(settings), home, heritage ? heritage->founder : getpid(),
-               [&](Keeper& keeper) -> Status {
-                 keeper.restore(*left);
-                 left.reset();
-                 file.reset();
-                 return {};
-               });
+  Heritage heritage;
+  heritage.founder = getpid();
+  if (const auto inherited = left_heritage()) heritage = *inherited;
+  return serve(options, std::move(settings), home, heritage, [&](Keeper& keeper) -> Status {
+    keeper.restore(*left);
+    left.reset();
+    file.reset();
+    return {};
+  });
 }
 
 }  // namespace
@@ -199,7 +203,7 @@ int run(const Options& options) try {
   signal(SIGHUP, SIG_IGN);
 
   Settings settings;
-  const Heritage heritage = heritage_of(options.succeeds);
+  const Heritage heritage = heritage_of(options.succeeds, options.console != Console::none);
   settings.defaults = heritage.defaults;
   auto lock = take_lock(options.home.dir, options.succeeds);
   if (!lock) return refuse(ready, lock.error().message);
@@ -219,7 +223,7 @@ int run(const Options& options) try {
   settings.epoch = options.succeeds ? given_epoch() : random_epoch();
   settings.predecessor = std::move(link);
   if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0) return report("PR_SET_CHILD_SUBREAPER refused");
-  return serve(options, std::move(settings), home, heritage.founder, [&](Keeper&) -> Status {
+  return serve(options, std::move(settings), home, heritage, [&](Keeper&) -> Status {
     detach(options.console);
     if (chdir("/") != 0) return fail_errno("chdir /");
     tell(ready, {&kKeeperReady, 1});

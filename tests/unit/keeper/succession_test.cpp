@@ -167,7 +167,10 @@ TEST_CASE("what was told of the first keeper's start is read back, and nothing e
   one.defaults.umask = 027;
   one.defaults.nofile = {1024, 524288};
   one.defaults.oom_score_adj = {'-', '1', '7', '\n'};
-  CHECK(heritage_text(one) == "1 1234 27 1024 524288 -17");
+  one.owner = 77;
+  CHECK(heritage_text(one) == "1 1234 27 1024 524288 -17 77");
+  CHECK(read_heritage("1 1234 27 1024 524288 -17")->owner == 0);  // an older keeper's
+  CHECK(read_heritage(heritage_text(one))->owner == 77);
   const auto back = read_heritage(heritage_text(one));
   REQUIRE(back);
   CHECK(back->founder == 1234);
