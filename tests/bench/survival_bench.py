@@ -2,7 +2,7 @@
 """What it costs to lose nothing, and whether nothing is lost.
 
     python3 tests/bench/survival_bench.py [--only answer,kills,reader,journal,soak] [--tend PATH] [--pm2 PATH]
-                                          [--kills 1000] [--minutes 60] [--dynamic PATH]
+                                          [--kills 1000] [--minutes 60] [--pause 0] [--dynamic PATH]
 
 answer   100 apps: kill -9 of the supervisor until `tend ping`, begun in that moment, has its answer
 kills    random kills of the supervisor under load: restarts of apps, failed requests, log lines lost or doubled. With --pm2
@@ -327,6 +327,7 @@ class Bench:
                     print(f"  {error}", flush=True)
                     name += " failed"
                 done[name] = done.get(name, 0) + 1
+                time.sleep(self.args.pause)
         finally:
             found = load.stop()
         if self.tend.daemons() != pids:
@@ -355,6 +356,7 @@ def main():
     parser.add_argument("--pm2", type=os.path.abspath)
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--pause", type=float, default=0, help="seconds between two commands of the soak")
     parser.add_argument("--dynamic", type=os.path.abspath)
     args = parser.parse_args()
     bench = Bench(args)
