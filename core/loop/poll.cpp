@@ -1,6 +1,13 @@
 #include "core/loop/poll.h"
 
+#include <utility>
+
 namespace tend::loop {
+namespace {
+
+constexpr int kBroken = -1;  // of events_: no mask
+
+}  // namespace
 
 Poll::Poll(Loop& loop, int fd, std::function<void(int)> ready) : ready_(std::move(ready)) {
   auto* raw = new uv_poll_t;
@@ -21,7 +28,14 @@ void Poll::watch(int events) {
   }
   uv_poll_start(handle_.get(), events, [](uv_poll_t* raw, int status, int now) {
     auto* self = static_cast<Poll*>(raw->data);
-    if (self != nullptr) self->ready_(status < 0 ? self->events_ : now);
+    if (self == nullptr) return;
+    if (status >= 0) return self->ready_(now);
+    // libuv has stopped it. What there is to read comes before the error, so the owner may not have met that
+    // yet.
+    const int asked = std::exchange(self->events_, kBroken);
+    self->ready_(asked);
+    self = static_cast<Poll*>(raw->data);
+    if (self != nullptr && self->events_ == kBroken) self->watch(asked);
   });
 }
 
