@@ -7,7 +7,7 @@
 answer   100 apps: kill -9 of the supervisor until `tend ping`, begun in that moment, has its answer
 kills    random kills of the supervisor under load: restarts of apps, failed requests, log lines lost or doubled. With --pm2
          its daemon is killed once: it begins anew, so what was its apps runs on unknown to it
-reader   10,000 restarts while a subscriber never reads: growth of both daemons
+reader   10,000 restarts while a subscriber never reads: growth of both daemons, once the histories of ends are full
 journal  system calls and bytes of the journal for each start, by strace, and 20 pairs in turn of a start of 100 apps with the
          journal and with its writes left out. For the latter --dynamic names a program that is not linked statically
          (cmake -B build/dynamic -DCMAKE_BUILD_TYPE=Release -DTEND_STATIC=OFF)
@@ -36,6 +36,7 @@ sys.path.insert(0, str(ROOT / "tests/integration"))
 from chaos_fleet import LOGGER, Load  # noqa: E402
 
 SERVER = ROOT / "tests/fixtures/cluster/server.js"
+MOST_ENDS = 40  # more than a history keeps
 CRASHER = "#!/bin/sh\nsleep 0.3\nexit 3\n"
 # Writes to the file whose name is $HIDDEN return at once and write nothing.
 HIDE = r"""#define _GNU_SOURCE
@@ -208,7 +209,8 @@ class Bench:
     def reader(self):
         self.fresh()
         self.tend.run("start", self.tend.file_of(self.sleepers(100)))
-        for _ in range(5):
+        young = rss(self.tend.daemons()[0])
+        for _ in range(MOST_ENDS):
             self.tend.run("restart", "all")
         reader = subprocess.Popen([self.args.tend, "events", "--json"], env=self.tend.env, stdout=subprocess.PIPE,
                                   stdin=subprocess.DEVNULL)
@@ -225,6 +227,8 @@ class Bench:
         finally:
             reader.kill()
             reader.wait()
+        self.table.plain(f"the supervisor's growth while the histories of 100 apps fill up ({young} KiB) [KiB]", "",
+                         before[0] - young)
         for who, first, last in zip(("supervisor", "keeper"), before, after):
             self.table.bound(f"{restarts} restarts and a subscriber that never reads: growth of the {who} ({first} KiB)", "KiB",
                              last - first, None, 1024)
