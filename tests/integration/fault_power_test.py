@@ -48,9 +48,12 @@ class Power(TendTest):
         wait_for(lambda: strike(signal.SIGKILL), 10, "the end of all")
         self.new_boot()
 
+    def mark(self, name):
+        return f"{self.tend.dir.name}-{name}"
+
     def file(self, names):
         return self.tend.json_file("apps.json", {"apps": [
-            {"name": name, "script": "sleeper.sh", "env": {"APP_NAME": f"app-{name}"}} for name in names]})
+            {"name": name, "script": "sleeper.sh", "env": {"APP_NAME": self.mark(name)}} for name in names]})
 
     def running(self):
         """Name -> how many processes."""
@@ -58,7 +61,7 @@ class Power(TendTest):
         for record in self.tend.jlist():
             name = record["name"]
             wait_for(lambda: self.tend.app(name)["pm2_env"]["status"] == "online", 20, f"{name} online")
-            found[name] = len([pid for pid, command in processes_naming(f"APP_NAME=app-{name}") if "sleep" in command])
+            found[name] = len([pid for pid, command in processes_naming(f"APP_NAME={self.mark(name)}") if "sleep" in command])
         return found
 
     def test_49_wanted_apps_are_up_once_after_a_cut_at_a_random_moment_of_apply(self):
