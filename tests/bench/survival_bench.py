@@ -34,6 +34,7 @@ from managers import Pm2Manager, TendManager, processes_of
 
 sys.path.insert(0, str(ROOT / "tests/integration"))
 from chaos_fleet import LOGGER, Load  # noqa: E402
+from harness import free_port  # noqa: E402
 
 SERVER = ROOT / "tests/fixtures/cluster/server.js"
 MOST_ENDS = 40  # more than a history keeps
@@ -73,11 +74,6 @@ def rss(pid):
 
 def descriptors(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
-
-
-def free_port():
-    return int(subprocess.run([sys.executable, "-c", "import socket; s = socket.socket(); s.bind(('127.0.0.1', 0)); "
-                               "print(s.getsockname()[1])"], capture_output=True, text=True, check=True).stdout)
 
 
 def slope(points):
@@ -311,7 +307,7 @@ class Bench:
             "logs": lambda: self.tend.run("logs", "--nostream", "--lines", "50"),
             "why": lambda: self.tend.run("why", "all"),
             "save": lambda: self.tend.run("save"),
-            "crash": lambda: os.kill(self.tend.pid_of("s2") or sys.maxsize >> 33, signal.SIGKILL),  # 0: the own group
+            "crash": lambda: self.crash("s2"),
             "gone": self.leave_in_the_middle,
         }
         pids = self.tend.daemons()
@@ -343,6 +339,10 @@ class Bench:
                                   "keeper's descriptors [1/h]")):
             value, error = slope([(p[0], p[n + 1]) for p in half])
             self.table.plain(f"soak of {self.args.minutes:g} min, last half: {what}, ± {error:.2g}", "", value)
+
+    def crash(self, name):
+        if pid := self.tend.pid_of(name):  # 0 would be the own group
+            os.kill(pid, signal.SIGKILL)
 
     def leave_in_the_middle(self):
         """Clients that go before their answer."""
