@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -32,6 +33,11 @@ std::string_view stem_of(std::string_view path) {
 
 std::string_view base_of(std::string_view path) { return path.substr(path.rfind('/') + 1); }
 
+std::string_view without_gz(std::string_view name) {
+  if (name.ends_with(kGz)) name.remove_suffix(kGz.size());
+  return name;
+}
+
 struct Rotated {
   std::string path;
   int64_t mtime_ns = 0;
@@ -51,9 +57,30 @@ std::vector<Rotated> list_rotated(const std::string& path) {
     found.push_back({at->path().string(), int64_t{st.st_mtim.tv_sec} * 1'000'000'000 + st.st_mtim.tv_nsec});
   }
   std::sort(found.begin(), found.end(), [](const Rotated& a, const Rotated& b) {
-    return a.mtime_ns != b.mtime_ns ? a.mtime_ns < b.mtime_ns : a.path < b.path;
+    if (a.mtime_ns != b.mtime_ns) return a.mtime_ns < b.mtime_ns;
+    const std::string_view x = without_gz(a.path), y = without_gz(b.path);  // -9 stands before -10
+    return x.size() != y.size() ? x.size() < y.size() : x < y;
   });
   return found;
+}
+
+// Above every number of that second: one that was freed as the oldest went would stand before its elders.
+int next_of_second(const std::string& path, Millis wall) {
+  const std::string first = rotated_name(path, wall, 0);
+  const std::string_view stem = stem_of(first), ending = std::string_view(path).substr(stem_of(path).size());
+  int next = 0;
+  for (const Rotated& file : list_rotated(path)) {
+    std::string_view rest = without_gz(file.path);
+    if (!rest.starts_with(stem)) continue;
+    rest.remove_prefix(stem.size());
+    if (!rest.ends_with(ending)) continue;
+    rest.remove_suffix(ending.size());
+    if (rest.starts_with('-')) rest.remove_prefix(1);
+    int n = 0;
+    std::from_chars(rest.data(), rest.data() + rest.size(), n);
+    next = std::max(next, n + 1);
+  }
+  return next;
 }
 
 struct CloseGz {
@@ -112,7 +139,7 @@ std::string rotated_name(std::string_view path, Millis wall, int n) {
 
 bool is_rotated(std::string_view file, std::string_view log) {
   const std::string_view stem = stem_of(log), ending = log.substr(stem.size());
-  if (file.ends_with(kGz)) file.remove_suffix(kGz.size());
+  file = without_gz(file);
   if (!file.starts_with(stem) || !file.ends_with(ending) || file.size() < stem.size() + ending.size() + 2)
     return false;
   const std::string_view date = file.substr(stem.size(), file.size() - stem.size() - ending.size());
@@ -121,9 +148,8 @@ bool is_rotated(std::string_view file, std::string_view log) {
 }
 
 Status put_aside(const std::string& path, Millis wall) {
-  for (int n = 0; n < kMostNames; ++n) {
+  for (int n = next_of_second(path, wall); n < kMostNames; ++n) {
     const std::string name = rotated_name(path, wall, n);
-    if (::access((name + std::string(kGz)).c_str(), F_OK) == 0) continue;
     if (::renameat2(AT_FDCWD, path.c_str(), AT_FDCWD, name.c_str(), RENAME_NOREPLACE) == 0) return {};
     if (errno == EINVAL || errno == ENOSYS) {  // a file system without it; nobody else writes such names here
       if (::access(name.c_str(), F_OK) != 0 && ::rename(path.c_str(), name.c_str()) == 0) return {};

@@ -8,7 +8,7 @@ import time
 import unittest
 from pathlib import Path
 
-from harness import BIN, TendTest, alive, limit, processes_naming, wait_for
+from harness import BIN, SCALE, TendTest, alive, limit, processes_naming, wait_for
 
 
 def titled(tend, title):
@@ -17,12 +17,13 @@ def titled(tend, title):
 
 class Daemon(TendTest):
     def test_17_two_hundred_commands_at_once_on_an_empty_home_make_one_daemon(self):
-        # What only looks starts no daemon, so these start an app each.
-        children = [self.tend.popen("start", "sleep", "--name", f"n{n}", "--", "1000") for n in range(200)]
+        # What only looks starts no daemon, so these start an app each. A sanitizer's 200 processes need 25 GB.
+        count = 200 if SCALE == 1 else 30
+        children = [self.tend.popen("start", "sleep", "--name", f"n{n}", "--", "1000") for n in range(count)]
         for child in children:
             out, err = child.communicate(timeout=limit(60))
             self.assertEqual((child.returncode, err), (0, ""), out)
-        self.assertEqual(sorted(r["name"] for r in self.tend.jlist()), sorted(f"n{n}" for n in range(200)))
+        self.assertEqual(sorted(r["name"] for r in self.tend.jlist()), sorted(f"n{n}" for n in range(count)))
         self.assertEqual(len(titled(self.tend, "tend: keeper")), 1)
         self.assertEqual(len(titled(self.tend, "tend: supervisor")), 1)
 

@@ -24,8 +24,9 @@ for _ in range(count):
     at = 0
     while at < len(piece): at += os.write(1, piece[at:])
     digest.update(piece)
-with open(kind + ".sum.new", "w") as f: f.write(digest.hexdigest())
-os.rename(kind + ".sum.new", kind + ".sum")
+part = "%s.sum.%d" % (kind, os.getpid())  # one of many may write it
+with open(part, "w") as f: f.write(digest.hexdigest())
+os.rename(part, kind + ".sum")
 time.sleep(1000)
 """
 TICK = """import os, time
