@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <climits>
 #include <iterator>
 #include <set>
 
@@ -15,6 +14,7 @@
 #include "cmd/tend/doctor.h"
 #include "core/base/file.h"
 #include "core/base/home_place.h"
+#include "core/base/own_program.h"
 #include "core/base/text.h"
 #include "core/base/unique_fd.h"
 #include "core/model/api.h"
@@ -175,12 +175,9 @@ void check_daemon(Session& s, Findings& out) {
   } else {
     out.push_back({"daemon", Verdict::ok, "version " + version + ", keeper " + std::to_string(keeper), ""});
   }
-  char exe[PATH_MAX];
-  const ssize_t n = ::readlink(("/proc/" + std::to_string(keeper) + "/exe").c_str(), exe, sizeof exe);
-  if (n > 0 && std::string_view(exe, static_cast<std::size_t>(n)).ends_with(" (deleted)"))
+  if (path_of_program(static_cast<pid_t>(keeper)).ends_with(" (deleted)"))
     out.push_back({"keeper", Verdict::warn, "its program was replaced or removed since it began",
-                   program(s) + " save && " + program(s) + " kill && " + program(s) +
-                       " resurrect, when apps may be restarted"});
+                   program(s) + " update"});
 }
 
 void check_home(const Session& s, Findings& out) {

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <set>
 #include <unordered_map>
 
 #include "cmd/pm2/package_version.h"
@@ -59,6 +60,7 @@ bool pm2_failure(const Value& outcome) {
 
 bool show_outcomes(Session& s, const Value& reply) {
   bool good = true;
+  std::set<std::string> unkept;  // one line for all instances
   for (const Value& outcome : reply.at("results").list()) {
     if (!outcome.at("ok").boolean()) {
       good = false;
@@ -68,7 +70,10 @@ bool show_outcomes(Session& s, const Value& reply) {
     std::string line = label(outcome) + " " + printable(outcome.at("action").text());
     if (const int64_t pid = outcome.at("pid").integer(); pid > 0) line += ", pid " + std::to_string(pid);
     s.say(line + "\n");
+    if (const std::string& why = outcome.at("not_enforced").text(); !why.empty())
+      unkept.insert(outcome.at("name").text() + ": " + why);
   }
+  for (const std::string& line : unkept) s.complain("warning: " + printable(line));
   return good;
 }
 

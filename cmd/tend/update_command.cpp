@@ -3,10 +3,9 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include <climits>
-
 #include "cmd/tend/outcomes.h"
 #include "core/base/clock.h"
+#include "core/base/own_program.h"
 #include "core/base/text.h"
 #include "core/model/api.h"
 
@@ -29,19 +28,13 @@ Running running_of(const Value& ping) {
           keeper.at("upgrades").integer(), ping.at("version").text(), keeper.at("version").text()};
 }
 
-std::string program_of(const std::string& pid) {
-  char path[PATH_MAX];
-  const ssize_t n = ::readlink(("/proc/" + pid + "/exe").c_str(), path, sizeof path);
-  return n > 0 ? std::string(path, static_cast<std::size_t>(n)) : std::string();
-}
-
 // This one, or the one that was named.
 std::string wanted_program(const Session& s) {
   if (!s.args.words.empty()) {
     const std::string& word = s.args.words[0];
     return word[0] == '/' ? word : s.caller.cwd + "/" + word;
   }
-  std::string path = program_of("self");
+  std::string path = path_of_own_program();
   if (path.ends_with(kGone)) path.resize(path.size() - kGone.size());
   return path;
 }
@@ -115,7 +108,7 @@ int tell(Session& s, const Updated& updated) {
   if (s.args.words.empty() && now.version != TEND_VERSION) {
     s.complain("update: the supervisor is version " + printable(now.version) +
                ", this program " TEND_VERSION ": the keeper runs " +
-               printable(program_of(std::to_string(now.keeper))) +
+               printable(path_of_program(static_cast<pid_t>(now.keeper))) +
                "; install the new version there, or tend kill and tend resurrect");
     return s.exit_of(kFailed);
   }

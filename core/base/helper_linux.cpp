@@ -2,16 +2,12 @@
 
 #include <unistd.h>
 
-#include <climits>
-
 #include "core/base/own_program.h"
 
 namespace tend {
 
 std::string helper_program(std::string_view name) {
-  char path[PATH_MAX];
-  const ssize_t n = ::readlink("/proc/self/exe", path, sizeof path);
-  const std::string program = n > 0 ? std::string(path, static_cast<std::size_t>(n)) : own_program();
+  const std::string program = path_of_own_program();
   const std::string folder = program.substr(0, program.rfind('/'));
   std::string beside = folder + "/" + std::string(name);
   if (::access(beside.c_str(), X_OK) == 0) return beside;

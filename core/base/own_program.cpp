@@ -16,4 +16,15 @@ std::string own_program() {
   return executed != nullptr && realpath(executed, path) != nullptr ? path : "";
 }
 
+std::string path_of_own_program() {
+  std::string path = path_of_program(getpid());
+  return path.empty() ? own_program() : path;
+}
+
+std::string path_of_program(pid_t pid) {
+  char path[PATH_MAX];
+  const ssize_t n = readlink(("/proc/" + std::to_string(pid) + "/exe").c_str(), path, sizeof path);
+  return n > 0 ? std::string(path, static_cast<std::size_t>(n)) : std::string();
+}
+
 }  // namespace tend

@@ -70,7 +70,7 @@ struct Slot {
   int64_t spawned_wall = 0;
   int64_t exited_wall = 0;
   uint64_t dropped_log_bytes = 0;
-  char cause_text[96] = {};      // "user root: restart api"; NUL-terminated
+  char cause_text[96] = {};      // "user root: restart api"; who killed it; NUL-ended
   int64_t cause_wall = 0;
   bool answers = false;          // the present process said that it answers pings
   bool other_answers = false;

@@ -10,7 +10,6 @@
 
 #include <algorithm>
 #include <array>
-#include <climits>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -75,12 +74,6 @@ void fill_standard_fds() {
   if (fd >= 0) close(fd);
 }
 
-std::string path_of_program() {
-  std::array<char, PATH_MAX> path{};
-  const ssize_t n = readlink("/proc/self/exe", path.data(), path.size());
-  return n > 0 ? std::string(path.data(), static_cast<size_t>(n)) : tend::own_program();
-}
-
 void tell(UniqueFd& ready, std::string_view what) {
   if (!ready) return;
   [[maybe_unused]] const ssize_t n = write(ready.get(), what.data(), what.size());
@@ -138,7 +131,7 @@ uint64_t given_epoch() {
 // With the lock and the socket, until the end.
 int serve(const Options& options, Settings settings, HomeLock& home, const Heritage& heritage,
           const std::function<Status(Keeper&)>& begin) {
-  const std::string program = options.self != nullptr ? options.self : path_of_program();
+  const std::string program = options.self != nullptr ? options.self : tend::path_of_own_program();
   if (program.empty() || settings.epoch == 0)
     return report("its own program or random numbers cannot be had");
   const SupervisorStart start(program, options.home, settings.epoch,

@@ -43,6 +43,20 @@ std::string spawn_error_text(const Instance& app, const keeper::Report& report) 
 
 std::string_view cause_word(lifecycle::Cause cause) { return kCauses[static_cast<std::size_t>(cause)]; }
 
+std::string Instance::*kept_text(lifecycle::Cause cause) {
+  using lifecycle::Cause;
+  switch (cause) {
+    case Cause::crash:
+    case Cause::exited:
+      return &Instance::killer;
+    case Cause::spawn_failed:
+    case Cause::starved:
+      return &Instance::error;
+    default:
+      return &Instance::cause_text;
+  }
+}
+
 std::string cause_text(const Instance& app) {
   using lifecycle::Cause;
   const lifecycle::State& s = app.state;

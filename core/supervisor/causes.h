@@ -13,6 +13,9 @@ std::string_view cause_word(lifecycle::Cause cause);  // "crash", "heartbeat" â€
 // Processes, memory or descriptors were lacking: what failed so may succeed later.
 bool for_want(int code);
 std::string spawn_error_text(const Instance& app, const keeper::Report& report);
+// What of it a successor cannot know from the state: the words of an order, who ended it, why it was not
+// executed.
+std::string Instance::*kept_text(lifecycle::Cause cause);
 std::string cause_text(const Instance& app);  // "killed by SIGKILL", "user root: tend restart api" â€¦
 
 }  // namespace tend::supervisor

@@ -73,6 +73,12 @@ std::string without_group_text(const Instance& app, const tree::GroupLimits& mis
   return text;
 }
 
+std::string unkept_text(const tree::ProcessTree& tree, const Instance& app) {
+  const tree::GroupLimits limits = group_limits(*app.spec);
+  if (!limits.any() || !lifecycle::alive(app.state.phase)) return {};
+  return without_group_text(app, tree.missing(app.id, app.state.spawn, limits));
+}
+
 OomCount::OomCount() : seen_(oom_kills_of_machine()) {}
 
 int64_t OomCount::more() {

@@ -15,6 +15,8 @@ keeper::SpawnExtras extras_of(const AppSpec& spec);
 // For limits that no cgroup keeps: rlimits, where there are any; and a line for people.
 void use_rlimits(const Instance& app, const tree::GroupLimits& missing, keeper::SpawnExtras& extras);
 std::string without_group_text(const Instance& app, const tree::GroupLimits& missing);
+// That line for its present process: "" where its limits are kept, or nothing runs.
+std::string unkept_text(const tree::ProcessTree& tree, const Instance& app);
 
 // Processes that the kernel has ended for want of memory, on the whole machine.
 class OomCount {

@@ -12,6 +12,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/failpoint.h"
+#include "core/supervisor/causes.h"
 #include "core/supervisor/spawn_plan.h"
 #include "core/supervisor/supervisor.h"
 #include "core/tree/marks.h"
@@ -139,7 +140,7 @@ void Supervisor::recover(Left left) {
     app->created_wall = slot.created_wall;
     app->main.spawned_wall = slot.spawned_wall;
     app->exited_wall = slot.exited_wall;
-    app->cause_text = slot.cause_text;
+    app->*kept_text(slot.state.cause) = slot.cause_text;
     app->cause_wall = slot.cause_wall;
     app->main.answers = slot.answers;
     app->other.answers = slot.other_answers;

@@ -8,6 +8,7 @@
 #include "core/model/options.h"
 #include "core/supervisor/causes.h"
 #include "core/supervisor/policy.h"
+#include "core/supervisor/limits.h"
 #include "core/supervisor/rpc.h"
 #include "core/supervisor/spawn_plan.h"
 
@@ -116,10 +117,8 @@ Value row(Supervisor& supervisor, const Instance& app, Detail detail, bool share
   }
   if (detail == Detail::full) {
     add_full(m, app, share_env);
-    const tree::GroupLimits limits = group_limits(spec);
-    if (limits.any() && lifecycle::alive(s.phase))
-      if (const auto missing = supervisor.parts().tree.missing(app.id, s.spawn, limits); missing.any())
-        m.append("not_enforced", without_group_text(app, missing));
+    if (std::string text = unkept_text(supervisor.parts().tree, app); !text.empty())
+      m.append("not_enforced", std::move(text));
   }
   return m;
 }

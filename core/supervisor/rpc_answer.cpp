@@ -5,6 +5,7 @@
 #include <set>
 
 #include "core/model/options.h"
+#include "core/supervisor/limits.h"
 
 namespace tend::supervisor {
 namespace {
@@ -27,8 +28,20 @@ struct Answer {
   }
 };
 
+// What was asked for and is not to be had, said once: it does not fail the start.
+void add_unkept_limits(Supervisor& supervisor, List& results) {
+  for (Value& outcome : results) {
+    const Instance* app = supervisor.find(static_cast<uint32_t>(outcome.at("id").integer(-1)));
+    Map* map = outcome.as<Map>();
+    if (app == nullptr || map == nullptr) continue;
+    if (std::string text = unkept_text(supervisor.parts().tree, *app); !text.empty())
+      map->set("not_enforced", std::move(text));
+  }
+}
+
 void finish(Supervisor& supervisor, const std::shared_ptr<Answer>& answer) {
   if (answer->open > 0) return;
+  add_unkept_limits(supervisor, answer->results);
   answer->reply.set("results", std::move(answer->results));
   answer->reply.set("ok", answer->ok);
   supervisor.flush([answer](bool durable) {

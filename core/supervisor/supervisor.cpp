@@ -367,8 +367,7 @@ void Supervisor::note(const Instance& app) {
   slot.half_line = app.main.debt.half_line;
   slot.other_owes_ack = app.other.debt.ack;
   slot.other_half_line = app.other.debt.half_line;
-  const std::size_t n = std::min(app.cause_text.size(), sizeof slot.cause_text - 1);
-  app.cause_text.copy(slot.cause_text, n);
+  (app.*kept_text(app.state.cause)).copy(slot.cause_text, sizeof slot.cause_text - 1);
   Notices::note(app, slot);
   slots_.put(slot);
 }

@@ -18,6 +18,7 @@
 #include <string_view>
 #include <utility>
 
+#include "core/base/own_program.h"
 #include "core/tree/cgroup.h"
 #include "core/tree/proc_stat.h"
 
@@ -72,12 +73,6 @@ bool put(const std::string& file, std::string_view text) {
   return fd && ::write(fd.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
 }
 
-std::string program_of(const std::string& pid) {
-  char path[4096];
-  const ssize_t n = ::readlink(("/proc/" + pid + "/exe").c_str(), path, sizeof path);
-  return n > 0 ? std::string(path, static_cast<std::size_t>(n)) : std::string();
-}
-
 constexpr std::string_view kDaemons = "/tend-daemon";
 constexpr const char *kMemory = "/memory.max", *kCpu = "/cpu.max", *kPids = "/pids.max";
 
@@ -86,9 +81,9 @@ constexpr const char *kMemory = "/memory.max", *kCpu = "/cpu.max", *kPids = "/pi
 bool leave(const std::string& base) {
   std::vector<std::string> own;
   std::istringstream lines(read_small((base + "/cgroup.procs").c_str()));
-  const std::string program = program_of("self");
+  const std::string program = path_of_own_program();
   for (std::string pid; std::getline(lines, pid);) {
-    if (program_of(pid) != program) return false;
+    if (path_of_program(static_cast<pid_t>(std::atol(pid.c_str()))) != program) return false;
     own.push_back(pid);
   }
   const std::string group = base + std::string(kDaemons);

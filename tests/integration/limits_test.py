@@ -60,6 +60,16 @@ class Limits(TendTest):
         self.assertGreater(held[-1], 100)
         self.assertLess(held[-1], 320)
 
+    def test_a_limit_that_is_not_kept_is_said_at_the_start(self):
+        tend = self.make_tend()
+        tend.env["TEND_NO_CGROUP"] = "1"
+        tend.sleeper()
+        done = tend.ok("start", "sleeper.sh", "-i", "3", "--limit-cpu", "1.5", "--limit-memory", "1G")
+        self.assertEqual(done.stderr, "tend: warning: sleeper: no cgroup v2 with the controllers needed is ours: "
+                         "limit_memory holds for the data of each process; limit_cpu is not kept\n")
+        done = tend.ok("start", "sleeper.sh", "--name", "free")
+        self.assertEqual(done.stderr, "")
+
     def test_what_a_process_is_born_with(self):
         pid = self.start("--no-new-privs", "--oom-score-adj", "321", "--cpu-affinity", "0")
         self.assertEqual(self.status(pid, "NoNewPrivs"), "1")
@@ -98,6 +108,9 @@ class Limits(TendTest):
             self.assertRegex(self.row_of(), f"last exit .* signal {number.name} ")
             pid = self.tend.app("app")["pid"]
             wait_for(lambda: b"sleep" in Path(f"/proc/{pid}/cmdline").read_bytes(), what="the program")
+            self.tend.supervisor_may_die = True
+            os.kill(self.tend.pids()[0], signal.SIGKILL)
+            self.assertRegex(self.row_of(), text)  # known to its successor
         self.tend.ok("stop", "app")
         self.assertIn("tend stop app", self.row_of())
 
