@@ -105,8 +105,15 @@ Result<Value> ask_start(Session& s, const std::vector<AppSpec>& apps, bool from_
 
 namespace {
 
+// Those that cannot start are among them (compat.md 2).
+void say_not_running(Session& s, const StringList& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + printable(name);
+  if (!names.empty()) s.say(pm2::warn("Applications " + text + " not running, starting...", s.colour()));
+}
+
 // PM2's report on the apps of a file: what ran before, then what is new.
-bool show_file_start(Session& s, const Value& reply, std::string_view verb, const StringList& asked) {
+bool show_file_start(Session& s, const Value& reply, std::string_view verb, const config::Loaded& asked) {
   std::vector<std::string> restarted, started;
   const auto add = [](std::vector<std::string>& names, const std::string& name) {
     if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
@@ -115,30 +122,26 @@ bool show_file_start(Session& s, const Value& reply, std::string_view verb, cons
   for (const Value& o : results)
     add(o.at("action").text() == "started" || o.at("action").text() == "added" ? started : restarted,
         o.at("name").text());
-  const auto of = [&](const std::string& name) {
-    List ids;
-    for (const Value& o : results)
-      if (o.at("name").text() == name) ids.push_back(o.at("id"));
-    return ids;
-  };
   for (const auto& name : restarted) {
-    s.say(pm2::applying(verb, name, of(name), s.colour()));
-    for (const Value& o : results)
-      if (o.at("name").text() == name && !pm2_failure(o))
-        s.say(pm2::ticked(name, o.at("id").integer(), s.colour()));
+    List ids, done;  // each once, though several apps of the file may have that name
+    for (const Value& o : results) {
+      if (o.at("name").text() != name || std::find(ids.begin(), ids.end(), o.at("id")) != ids.end()) continue;
+      ids.push_back(o.at("id"));
+      if (!pm2_failure(o)) done.push_back(o.at("id"));
+    }
+    s.say(pm2::applying(verb, name, ids, s.colour()));
+    for (const Value& id : done) s.say(pm2::ticked(name, id.integer(), s.colour()));
   }
-  if (!started.empty()) {
-    std::string names;
-    for (const auto& name : asked) {  // those that cannot start too
-      if (std::find(restarted.begin(), restarted.end(), name) == restarted.end())
-        names += (names.empty() ? "" : ", ") + printable(name);
-    }
-    s.say(pm2::warn("Applications " + names + " not running, starting...", s.colour()));
-    for (const auto& name : started) {
-      s.say(pm2::plain(
-          "App [" + printable(name) + "] launched (" + std::to_string(of(name).size()) + " instances)",
-          s.colour()));
-    }
+  StringList idle = asked.named;
+  std::erase_if(idle, [&](const std::string& name) {
+    return std::find(restarted.begin(), restarted.end(), name) != restarted.end();
+  });
+  say_not_running(s, idle);
+  for (const AppSpec& spec : asked.apps) {
+    if (std::find(started.begin(), started.end(), spec.name) == started.end()) continue;
+    s.say(pm2::plain(
+        "App [" + printable(spec.name) + "] launched (" + std::to_string(spec.instances) + " instances)",
+        s.colour()));
   }
   bool good = true;
   for (const Value& o : results) {
@@ -241,6 +244,7 @@ bool start_loaded(Session& s, const config::Loaded& loaded) {
 bool start_file(Session& s, const std::string& path, std::string_view verb) {
   const config::Loaded loaded = config::load_file(path, s.context(), s.args.flags);
   show_problems(s, loaded);
+  if (loaded.apps.empty() && s.pm2) say_not_running(s, loaded.named);
   if (loaded.apps.empty()) return !loaded.failed;
   if (loaded.failed && !s.pm2) return false;
   auto reply = ask_start(s, loaded.apps, true, verb);
@@ -248,7 +252,7 @@ bool start_file(Session& s, const std::string& path, std::string_view verb) {
     s.fail(reply.error());
     return false;
   }
-  const bool good = s.pm2 ? show_file_start(s, *reply, verb, loaded.named) : show_outcomes(s, *reply);
+  const bool good = s.pm2 ? show_file_start(s, *reply, verb, loaded) : show_outcomes(s, *reply);
   return good && !loaded.failed;
 }
 

@@ -85,7 +85,7 @@ void warn_of_folders(const AppSpec& spec, std::set<std::string>& told, std::vect
 Loaded refused(const std::string& path, const Error& error) {
   const bool absent = error.code == ENOENT && error.message.find("No such file") != std::string::npos;
   const std::string file = shown(path);
-  return {{}, {{true, error.message, "File " + file + (absent ? " not found" : " malformated")}}, {}, true};
+  return {{}, {{true, error.message, "File " + file + (absent ? " not found" : " malformated\n" + error.message)}}, {}, true};
 }
 
 // True when no problem from `first` on is fatal.
