@@ -19,6 +19,7 @@
 #include <optional>
 
 #include "core/base/clock.h"
+#include "core/base/crash_trace_linux.h"
 #include "core/base/own_program.h"
 #include "core/keeper/heritage.h"
 #include "core/keeper/home_lock.h"
@@ -148,6 +149,7 @@ int serve(const Options& options, Settings settings, HomeLock& home, const Herit
   settings.home = &home;
   settings.arguments = {"tend: keeper", options.home.dir, options.home.pm2 ? "pm2" : "tend", ""};
   if (options.console != Console::none) settings.arguments.emplace_back(console_word(options.console));
+  tend::trace_crashes(options.home.daemon_log(), "keeper " + std::to_string(getpid()));
   Keeper keeper(std::move(settings));
   if (Status opened = keeper.open(); !opened) return report(opened.error().message);
   if (Status begun = begin(keeper); !begun) return report(begun.error().message);

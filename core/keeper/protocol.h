@@ -43,7 +43,8 @@ enum class Kind : uint16_t {
   exited,  // id, spawn, a = pid, b = wait status (kStatusUnknown: nobody can know), c = monotonic ms of it
   held,    // name, fds[0]
   synced,  // a = keeper pid, b = 1 for the first supervisor of this keeper, c = keeper's start, monotonic ms,
-           // name = its version, id = how often its program was replaced
+           // name = its version, id = how often its program was replaced, spawn = the wait status of the
+           // former supervisor (0: there was none, or it ended well)
   terminate,  // the keeper got SIGTERM, SIGINT or SIGQUIT: stop everything, then shutdown; a = signal.
               // SIGUSR2: only
               // open the log files anew

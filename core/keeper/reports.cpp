@@ -95,6 +95,7 @@ bool Keeper::flush_table() {
   m.b = first_ ? 1 : 0;
   m.c = started_.n;
   m.id = upgrade_.done;
+  m.spawn = static_cast<uint32_t>(last_end_);
   std::string_view(TEND_VERSION).copy(m.name, sizeof m.name - 1);
   if (!send(m)) return false;
   first_ = false;

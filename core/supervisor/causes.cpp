@@ -57,6 +57,11 @@ std::string Instance::*kept_text(lifecycle::Cause cause) {
   }
 }
 
+std::string end_text(int status) {
+  if (!WIFSIGNALED(status)) return "exited with code " + std::to_string(WEXITSTATUS(status));
+  return "killed by " + signal_name(WTERMSIG(status)) + (WCOREDUMP(status) ? ", core dumped" : "");
+}
+
 std::string cause_text(const Instance& app) {
   using lifecycle::Cause;
   const lifecycle::State& s = app.state;
@@ -72,12 +77,8 @@ std::string cause_text(const Instance& app) {
     case Cause::crash:
     case Cause::exited:
       if (!s.has_exit) return "exit status unknown (double fork)";
-      if (WIFSIGNALED(s.last_status)) {
-        return "killed by " + signal_name(WTERMSIG(s.last_status)) +
-               (WCOREDUMP(s.last_status) ? ", core dumped" : "") +
-               (app.killer.empty() ? "" : ", " + app.killer);
-      }
-      return "exited with code " + std::to_string(WEXITSTATUS(s.last_status));
+      return end_text(s.last_status) +
+             (WIFSIGNALED(s.last_status) && !app.killer.empty() ? ", " + app.killer : "");
     case Cause::spawn_failed:
     case Cause::starved:
       return app.error.empty() ? "could not be executed" : app.error;

@@ -16,6 +16,8 @@ std::string spawn_error_text(const Instance& app, const keeper::Report& report);
 // What of it a successor cannot know from the state: the words of an order, who ended it, why it was not
 // executed.
 std::string Instance::*kept_text(lifecycle::Cause cause);
+// "killed by SIGSEGV, core dumped", "exited with code 1": of a wait status.
+std::string end_text(int status);
 std::string cause_text(const Instance& app);  // "killed by SIGKILL", "user root: tend restart api" …
 
 }  // namespace tend::supervisor

@@ -9,10 +9,12 @@
 
 #include <cstdlib>
 
+#include "core/base/crash_trace_linux.h"
 #include "core/journal/dump.h"
 #include "core/keeper/heritage.h"
 #include "core/loop/work.h"
 #include "core/model/api.h"
+#include "core/supervisor/causes.h"
 #include "core/supervisor/home_guard_linux.h"
 #include "core/supervisor/log_spdlog.h"
 #include "core/supervisor/observers.h"
@@ -171,6 +173,8 @@ class Main {
       running_->supervisor.reload_settings([](const std::string&) {});
     guard_ = std::make_unique<HomeGuard>(loop_, home_, [this] { home_gone(); });
     keeper_.serving();
+    if (const auto former = static_cast<int>(synced.spawn); former != 0)
+      log_->warn("the former supervisor ended: " + end_text(former));
     log_->info("supervisor " + std::to_string(getpid()) + " took over " +
                std::to_string(running_->supervisor.instances().size()) + " instances");
     if (asked_to_end_ != 0) terminate(asked_to_end_);
@@ -350,6 +354,7 @@ int run(const Home& home, Console console) {
   signal(SIGHUP, SIG_IGN);
   // One arena: threads of the pool would otherwise each keep a heap of their own.
   mallopt(M_ARENA_MAX, 1);
+  trace_crashes(home.daemon_log(), "supervisor " + std::to_string(getpid()));
   Main main(home, console);
   return main.run();
 }
