@@ -291,7 +291,7 @@ Value ecosystem_app(const Session& s, const Value& row) {
   app.set("interpreter", spec.interpreter.empty() ? "none" : spec.interpreter);
   if (!spec.node_args.empty()) app.set("node_args", list_of(spec.node_args));
   app.set("exec_mode", spec.exec_mode);
-  app.set("instances", spec.instances);
+  app.set("instances", 1);
   for (const OptionRow& row_of : options()) {
     const bool unknown_there = row_of.pm2_accepts.empty();
     if (unknown_there || !spec.given[index_of(row_of)] || app.find(row_of.key) != nullptr ||
@@ -313,9 +313,18 @@ Value ecosystem_app(const Session& s, const Value& row) {
 
 std::string ecosystem_text(const Session& s, const List& rows) {
   List apps;
-  std::set<std::string> seen;
-  for (const Value& row : rows)
-    if (seen.insert(row.at("name").text()).second) apps.push_back(ecosystem_app(s, row));
+  for (const Value& row : rows) {
+    Value app = ecosystem_app(s, row);
+    const auto same = std::find_if(apps.begin(), apps.end(), [&](const Value& known) {
+      for (const char* key : {"name", "script", "args"})
+        if (known.at(key) != app.at(key)) return false;
+      return true;
+    });
+    if (same == apps.end())
+      apps.push_back(std::move(app));
+    else
+      same->as<Map>()->set("instances", same->at("instances").integer() + 1);
+  }
   return ipc::to_json(Map{{"apps", std::move(apps)}}, 2) + "\n";
 }
 

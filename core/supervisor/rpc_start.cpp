@@ -188,6 +188,11 @@ void scale(Daemon& daemon, const SharedCall& call) {
                        std::to_string(static_cast<int64_t>(kMaxInstances) - others));
   }
   std::vector<Wish> wishes;
+  // The number is a setting of each process; PM2 leaves it what the start had.
+  if (!supervisor.parts().home.pm2) {
+    for (Instance* app : present)
+      if (auto spec = changed(*app->spec, Map{{"instances", want}})) supervisor.change(*app, *spec, nullptr);
+  }
   const Instance& first = *present.front();
   const std::string unique_id = fresh_unique_id();
   for (int64_t i = have; i < want; ++i) {

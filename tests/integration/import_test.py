@@ -175,6 +175,16 @@ class Live(WithPm2):
 
 
 class Export(WithPm2):
+    def test_export_counts_the_instances_that_are_there(self):
+        self.tend.sleeper()
+        self.tend.ok("start", "sleeper.sh", "-i", "2")
+        self.tend.ok("start", "sleeper.sh", "--name", "other", "--", "word")
+        self.tend.ok("scale", "sleeper", "4")
+        self.assertRegex(self.tend.ok("describe", "sleeper").stdout, r"instances +│ 4 ")
+        self.tend.ok("delete", "0")
+        counts = {app["name"]: app["instances"] for app in json.loads(self.tend.ok("export", "pm2").stdout)["apps"]}
+        self.assertEqual(counts, {"sleeper": 3, "other": 1})
+
     def test_pm2_takes_what_export_writes_in_both_forms(self):
         self.tend.ok("start", self.file)
         self.tend.ok("stop", "rests")
