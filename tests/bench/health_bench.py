@@ -25,7 +25,7 @@ import time
 from pathlib import Path
 
 from bench import ROOT, Table
-from managers import Manager, TendManager
+from managers import Manager, TendManager, run_topics
 
 HANGING = """const fs = require('fs');
 // When it was executed: what Node needs to come up is not the manager's.
@@ -219,14 +219,7 @@ def main():
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--homes", type=int, default=6)
     args = parser.parse_args()
-    bench = Bench(args)
-    try:
-        for topic in args.only.split(","):
-            print(f"{topic}:", flush=True)
-            getattr(bench, topic)()
-    finally:
-        bench.close()
-    print("\n" + bench.table.text())
+    run_topics(Bench(args), args.only)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,17 @@ def processes_of(text):
     return found
 
 
+def run_topics(bench, names):
+    """Each of the methods that the comma list names; the table of what they found at the end."""
+    try:
+        for name in names.split(","):
+            print(f"{name}:", flush=True)
+            getattr(bench, name)()
+    finally:
+        bench.close()
+    print("\n" + bench.table.text())
+
+
 class Manager:
     home_variable = ""
 

@@ -30,7 +30,7 @@ import time
 from pathlib import Path
 
 from bench import ROOT, Table
-from managers import Pm2Manager, TendManager, processes_of
+from managers import Pm2Manager, TendManager, processes_of, run_topics
 
 sys.path.insert(0, str(ROOT / "tests/integration"))
 from chaos_fleet import LOGGER, Load  # noqa: E402
@@ -364,14 +364,7 @@ def main():
     parser.add_argument("--pause", type=float, default=0, help="seconds between two commands of the soak")
     parser.add_argument("--dynamic", type=os.path.abspath)
     args = parser.parse_args()
-    bench = Bench(args)
-    try:
-        for name in args.only.split(","):
-            print(f"{name}:", flush=True)
-            getattr(bench, name)()
-    finally:
-        bench.close()
-    print("\n" + bench.table.text())
+    run_topics(Bench(args), args.only)
 
 
 if __name__ == "__main__":

@@ -170,22 +170,6 @@ TEST_CASE("36: each pair and triple of commands in each state does what the rule
   CHECK(sequences == static_cast<int64_t>(all.size() * std::size(kSituations)) * 8 * 8 * 9);
 }
 
-Policy any_policy(RandomWorld& w) {
-  Policy p;
-  p.autorestart = w.chance(85);
-  p.treekill = w.chance(70);
-  p.wait_ready = w.chance(30);
-  p.await_online = w.chance(40);
-  p.ready_timeout_is_online = w.chance(30);
-  p.max_restarts = static_cast<uint32_t>(w.below(5));
-  if (w.chance(30)) p.restart_delay = Millis{w.below(500)};
-  if (w.chance(30)) p.exp_backoff = Millis{1 + w.below(300)};
-  if (w.chance(60)) p.drain = Millis{1 + w.below(4000)};
-  p.kill = Millis{w.below(2000)};
-  if (w.chance(30)) p.stop_code_count = 1;
-  return p;
-}
-
 // A person, a program, or a timer that comes after it was taken back.
 void disturb(Pair& w) {
   const uint32_t spawn = w.driver.state.spawn;
@@ -221,7 +205,10 @@ TEST_CASE("36: a million random steps are those of a second model of the rules")
     RandomWorld dice(seed);
     const Temper temper{static_cast<int>(dice.below(40)), static_cast<int>(dice.below(90)),
                         static_cast<int>(dice.below(60)), static_cast<int>(dice.below(30))};
-    Pair w(seed, any_policy(dice), temper);
+    Policy policy = dice.any_policy();
+    policy.await_online = dice.chance(40);
+    if (dice.chance(60)) policy.drain = Millis{1 + dice.below(4000)};
+    Pair w(seed, policy, temper);
     w.feed(Start{});
     for (int i = 0; i < 60; ++i) {
       w.run_until(w.driver.now + Millis{w.below(w.chance(20) ? 6000 : 300)});

@@ -79,20 +79,6 @@ struct World : RandomWorld {
   int spawns = 0;
 };
 
-Policy any_policy(World& w) {
-  Policy p;
-  p.autorestart = w.chance(80);
-  p.treekill = w.chance(70);
-  p.wait_ready = w.chance(40);
-  p.ready_timeout_is_online = w.chance(30);
-  p.max_restarts = static_cast<uint32_t>(w.below(5));
-  if (w.chance(30)) p.restart_delay = Millis{w.below(500)};
-  if (w.chance(30)) p.exp_backoff = Millis{1 + w.below(300)};
-  p.kill = Millis{w.below(2000)};
-  if (w.chance(30)) p.stop_code_count = 1;
-  return p;
-}
-
 Event any_event(World& w) {
   const uint32_t spawn = w.driver.state.spawn;
   switch (w.below(10)) {
@@ -123,7 +109,7 @@ TEST_CASE("20,000 random lives: one process at a time, nothing hangs, a stop is 
   for (uint32_t seed = 1; seed <= 20000; ++seed) {
     CAPTURE(seed);
     World w(seed);
-    w.driver.policy = any_policy(w);
+    w.driver.policy = w.any_policy();
     w.feed(Start{});
     for (int i = 0; i < 30; ++i) {
       w.run_until(w.driver.now + Millis{w.below(w.chance(20) ? 4000 : 200)});

@@ -17,6 +17,19 @@ struct RandomWorld {
   explicit RandomWorld(uint32_t seed) : random(seed) {}
   int64_t below(int64_t n) { return std::uniform_int_distribution<int64_t>(0, n - 1)(random); }
   bool chance(int percent) { return below(100) < percent; }
+  Policy any_policy() {
+    Policy p;
+    p.autorestart = chance(85);
+    p.treekill = chance(70);
+    p.wait_ready = chance(30);
+    p.ready_timeout_is_online = chance(30);
+    p.max_restarts = static_cast<uint32_t>(below(5));
+    if (chance(30)) p.restart_delay = Millis{below(500)};
+    if (chance(30)) p.exp_backoff = Millis{1 + below(300)};
+    p.kill = Millis{below(2000)};
+    if (chance(30)) p.stop_code_count = 1;
+    return p;
+  }
   void later(const Event& e, int64_t delay) { agenda.emplace(driver.now + Millis{delay}, e); }
 
   // Answers what does not depend on how the app behaves: trees end in less than `tree_delay` ms.
