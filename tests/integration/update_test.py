@@ -11,7 +11,7 @@ import time
 import unittest
 from pathlib import Path
 
-from harness import BIN, ROOT, TendTest, alive, free_port, limit, wait_for
+from harness import BIN, ROOT, SCALE, TendTest, alive, free_port, limit, wait_for
 
 FIXTURES = ROOT / "tests/fixtures/cluster"
 LOAD_SECONDS = 4
@@ -142,7 +142,7 @@ class UnderLoad(UpdateTest):
             self.assertEqual(self.facts(), before)
             self.assertIn("api", self.by(following, "list").stdout)
             time.sleep(0.05 * (updates % 4))
-        self.assertGreater(updates, 2)
+        self.assertGreater(updates, 2 if SCALE == 1 else 0)
         for load in loads:
             found = json.loads(load.communicate(timeout=limit(60))[0])
             self.assertGreater(found["ok"], 50, found)
