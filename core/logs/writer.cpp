@@ -10,6 +10,7 @@
 #include "core/logs/flight.h"
 #include "core/logs/mover.h"
 #include "core/logs/sink.h"
+#include "core/logs/tidying.h"
 #include "core/loop/poll.h"
 #include "core/loop/work.h"
 
@@ -39,7 +40,12 @@ struct LogWriter::Impl : std::enable_shared_from_this<LogWriter::Impl> {
   };
 
   Impl(loop::Loop& l, const Clock& c, Log& g, Keepsakes& k)
-      : loop(l), clock(c), log(g), keepsakes(k), flight(std::make_shared<Flight>()) {}
+      : loop(l),
+        clock(c),
+        log(g),
+        keepsakes(k),
+        flight(std::make_shared<Flight>()),
+        tidying(std::make_shared<Tidying>(l, g, flight)) {}
 
   loop::Loop& loop;
   const Clock& clock;
@@ -52,7 +58,7 @@ struct LogWriter::Impl : std::enable_shared_from_this<LogWriter::Impl> {
   std::map<std::string, Stash, std::less<>> adopted_notes;
   std::map<uint32_t, uint64_t> dropped;
   std::function<void(uint32_t)> on_loss;
-  std::map<std::string, bool> tidying;  // by path; true: there is more to tidy
+  std::shared_ptr<Tidying> tidying;
   bool settled = false;
 
   std::shared_ptr<File> file_at(const std::string& path, const StreamOptions& options) {
@@ -201,36 +207,9 @@ struct LogWriter::Impl : std::enable_shared_from_this<LogWriter::Impl> {
             // Where it was not put aside the keeper gets it again.
             if (file->file->fd() >= 0)
               self->keepsakes.hold(file_keepsake(file->file->path()), file->file->fd());
-            self->tidy(*file);
+            self->tidying->tidy(file->file, file->rules);
           }
           self->release(stream, moved);
-        });
-  }
-
-  // One after the other for each log, as they look at the same files.
-  void tidy(const File& file) {
-    if (file.rules.retain <= 0 && !file.rules.compress) return;
-    const std::string path = file.file->path();
-    const auto [at, first] = tidying.try_emplace(path, false);
-    if (!first) {
-      at->second = true;  // once more when the present one is through
-      return;
-    }
-    auto failure = std::make_shared<std::string>();
-    flight->start();
-    loop::work(
-        loop,
-        [log_file = file.file, rules = file.rules, failure, f = flight] {
-          if (const Status tidied = log_file->tidy(rules); !tidied) *failure = tidied.error().message;
-          f->land();
-        },
-        [weak = weak_from_this(), path, failure] {
-          const auto self = weak.lock();
-          if (!self) return;
-          if (!failure->empty()) self->log.warn(*failure);
-          const auto node = self->tidying.extract(path);
-          const auto again = self->files.find(path);
-          if (node.mapped() && again != self->files.end()) self->tidy(*again->second);
         });
   }
 
