@@ -22,7 +22,7 @@ from collections import Counter
 from chaos_fleet import MOST_WORKERS, Disk, Fleet, Load, own_mounts
 from harness import SCALE, Tend, alive, limit, wait_for
 
-MEGABYTES = 64  # of the logs' disk: 8 loggers write about 20 MB in ten minutes
+MEGABYTES, MEGABYTES_A_SECOND = 32, 0.4  # of the logs' disk: 8 loggers write about 200 KB a second
 
 
 class Daemons:
@@ -94,7 +94,7 @@ class Chaos:
         self.random = random.Random(options.seed)
         self.tend = Tend()
         self.tend.supervisor_may_die = True
-        self.disk = Disk(self.tend.home / "logs", MEGABYTES) if own_mounts() else None
+        self.disk = Disk(self.tend.home / "logs", MEGABYTES + int(options.seconds * MEGABYTES_A_SECOND)) if own_mounts() else None
         self.fleet = Fleet(self.tend)
         self.daemons = Daemons(self.tend, options.seed + 1, options.keeper)
         self.load = None
