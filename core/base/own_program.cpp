@@ -7,9 +7,19 @@
 #include <cstdlib>
 
 namespace tend {
+namespace {
+
+constexpr char kLink[] = "/proc/self/exe";
+
+std::string target_of(const char* link) {
+  char path[PATH_MAX];
+  const ssize_t n = readlink(link, path, sizeof path);
+  return n > 0 ? std::string(path, static_cast<std::size_t>(n)) : std::string();
+}
+
+}  // namespace
 
 std::string own_program() {
-  constexpr char kLink[] = "/proc/self/exe";
   if (access(kLink, X_OK) == 0) return kLink;
   const auto* executed = reinterpret_cast<const char*>(getauxval(AT_EXECFN));
   char path[PATH_MAX];
@@ -17,14 +27,12 @@ std::string own_program() {
 }
 
 std::string path_of_own_program() {
-  std::string path = path_of_program(getpid());
+  std::string path = target_of(kLink);  // not by the number, which another /proc may not know
   return path.empty() ? own_program() : path;
 }
 
 std::string path_of_program(pid_t pid) {
-  char path[PATH_MAX];
-  const ssize_t n = readlink(("/proc/" + std::to_string(pid) + "/exe").c_str(), path, sizeof path);
-  return n > 0 ? std::string(path, static_cast<std::size_t>(n)) : std::string();
+  return target_of(("/proc/" + std::to_string(pid) + "/exe").c_str());
 }
 
 }  // namespace tend
