@@ -83,7 +83,9 @@ class Daemons:
             for fd in os.scandir(f"/proc/{pid}/fd"):
                 with contextlib.suppress(FileNotFoundError):  # closed meanwhile
                     # Numbers are of inodes and of processes that come and go.
-                    kinds[re.sub(r"\d+", "N", os.readlink(fd.path))] += 1
+                    kind = re.sub(r"\d+", "N", os.readlink(fd.path))
+                    # Opened by an app's first word there, as that of a Python that is stopped while it starts.
+                    kinds[kind] += not kind.endswith("-error.log")
             found.append(kinds)
         return found
 
