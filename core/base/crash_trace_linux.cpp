@@ -19,6 +19,11 @@ struct Fault {
 constexpr Fault kFaults[] = {
     {SIGSEGV, "SIGSEGV"}, {SIGBUS, "SIGBUS"}, {SIGILL, "SIGILL"}, {SIGFPE, "SIGFPE"}, {SIGABRT, "SIGABRT"}};
 constexpr int kMostFrames = 48;
+#if defined(__SANITIZE_ADDRESS__)
+constexpr bool kSanitized = true;
+#else
+constexpr bool kSanitized = false;
+#endif
 
 // A handler is given nothing else. Written once, before the first signal; the stack is for faults by a full
 // one.
@@ -53,10 +58,7 @@ void on_fault(int number) {
 }  // namespace
 
 void trace_crashes(const std::string& file, const std::string& who) {
-#if defined(__SANITIZE_ADDRESS__)
-  (void)file, (void)who;
-#else
-  if (file.size() >= sizeof log_file || log_file[0] != '\0') return;
+  if (kSanitized || file.size() >= sizeof log_file || log_file[0] != '\0') return;
   file.copy(log_file, sizeof log_file - 1);
   who.copy(title, sizeof title - 1);
   const stack_t stack{.ss_sp = own_stack, .ss_flags = 0, .ss_size = sizeof own_stack};
@@ -65,7 +67,6 @@ void trace_crashes(const std::string& file, const std::string& who) {
   action.sa_handler = on_fault;
   action.sa_flags = SA_RESETHAND | SA_ONSTACK;
   for (const Fault& fault : kFaults) ::sigaction(fault.signal, &action, nullptr);
-#endif
 }
 
 }  // namespace tend

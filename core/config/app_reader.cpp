@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <map>
 
 #include "core/base/text.h"
 #include "core/config/parts.h"
@@ -57,6 +58,7 @@ class Reader {
       return {};
     }
     defaults();
+    spelled_.clear();  // whatever its spelling there, an app's own wins
     for (const auto& [key, value] : *map) field(key, value);
     if (!below_.empty()) {  // the defaults' env, of which the app's own wins
       lay_over(below_, spec_.env);
@@ -117,6 +119,13 @@ class Reader {
       return;
     }
     if (value.is_null()) return;
+    if (const auto [known, first] = spelled_.try_emplace(row, key); !first) {
+      const bool wins = spelling_rank(*row, key) < spelling_rank(*row, known->second);
+      if (!context_.pm2)
+        add(false, wins ? known->second : key, "not used; " + (wins ? key : known->second) + " says it", "");
+      if (!wins) return;
+      known->second = key;
+    }
     if (row->key == "filter_env" && filter(value)) return;
     const auto done = assign(spec_, *row, tidied(*row, value));
     if (row->key == "env") note_types(value);
@@ -220,7 +229,8 @@ class Reader {
   std::vector<Problem>& problems_;
   AppSpec spec_;
   Map extra_;
-  Map origins_;  // AppSpec::origins
+  std::map<const OptionRow*, std::string> spelled_;  // as the file has it
+  Map origins_;                                      // AppSpec::origins
   StringList typed_;
   Env below_;  // the env of the file's defaults
 };

@@ -247,7 +247,7 @@ tl::expected<void, Problem> resolve(AppSpec& spec, const Context& context) {
   if (auto sound = check_probe(spec); !sound) return sound;
   if (auto sound = check_zone(spec); !sound) return sound;
   resolve_paths(spec, context);
-  if (spec.time && spec.log_date_format.empty()) {
+  if (spec.time && (context.pm2 || spec.log_date_format.empty())) {
     spec.log_date_format = kIsoDate;
     mark_resolved(spec, "log_date_format");
   }

@@ -291,6 +291,18 @@ std::string snake(std::string_view name) {
 
 }  // namespace
 
+std::size_t spelling_rank(const OptionRow& row, std::string_view name) {
+  const std::string plain = snake(name);
+  if (plain == row.pm2_key) return 0;
+  if (plain == row.key) return 1;
+  std::size_t rank = 2;
+  for (const std::string& alias : split(row.aliases, ' ')) {
+    if (alias == plain) break;
+    ++rank;
+  }
+  return rank;
+}
+
 std::size_t index_of(const OptionRow& row) { return static_cast<std::size_t>(&row - options().data()); }
 
 const OptionRow* find_option(std::string_view name) {

@@ -40,6 +40,9 @@ struct Bad {
 std::span<const OptionRow> options();
 // By key or alias, in snake_case or camelCase; nullptr when unknown.
 const OptionRow* find_option(std::string_view name);
+// Of two spellings of one option in a file the one of the lower rank counts, as PM2 7.0.4 has it: the name
+// that PM2 itself uses, the key, the aliases in their order.
+std::size_t spelling_rank(const OptionRow& row, std::string_view name);
 std::size_t index_of(const OptionRow& row);
 // The known option name nearest to an unknown one, "" if none is near.
 std::string_view nearest_option(std::string_view name);

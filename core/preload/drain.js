@@ -128,6 +128,15 @@ if (settings.drain) (() => {
     }
   }
 
+  // A worker that has nothing left would end before it hears the stop signal, which comes then: one that listens for
+  // signals waits for it, so that what it tidies up at its end is tidied up.
+  if (process.channel && require('cluster').isWorker) {
+    process.once('disconnect', () => {
+      const signals = ['SIGINT', 'SIGTERM', 'SIGQUIT', 'SIGHUP', 'SIGUSR2'];
+      if (signals.some((name) => process.listenerCount(name) > 0)) setTimeout(() => {}, 2000);
+    });
+  }
+
   // Outside of Node's cluster nobody closes the servers of a process that is being replaced.
   if (process.channel && !process.env.NODE_UNIQUE_ID) {
     process.on('internalMessage', (message) => {

@@ -1,8 +1,11 @@
 'use strict';
 // Loaded by tend before a Node app (node -r), first of its parts. Takes what is meant for the parts and leaves no
 // trace in what the app can see: no variable, no argument, no module.
-const settings = { drain: process.env.TEND_DRAIN, heartbeat: process.env.TEND_HEARTBEAT };
+const settings = {
+  drain: process.env.TEND_DRAIN, heartbeat: process.env.TEND_HEARTBEAT, asPm2: process.env.TEND_AS_PM2,
+};
 delete process.env.TEND_DRAIN;
+delete process.env.TEND_AS_PM2;
 delete process.env.TEND_HEARTBEAT;
 {
   // tend puts it first: -r FILE, or one word. A thread of the app is given the same words, though no settings, and would

@@ -274,7 +274,8 @@ void Executor::adopt_channel(Instance& app, uint32_t spawn, UniqueFd socket) {
   if (side == nullptr) return;
   side->channel = std::make_unique<ipc::NodeChannel>(
       m_.loop, std::move(socket),
-      [this, id, spawn](const Value& message) { workers_.message(id, spawn, message); }, [] {}, side->debt,
+      [this, id, spawn](const Value& message) { workers_.message(id, spawn, message); },
+      [this, id, spawn] { workers_.channel_ended(id, spawn); }, side->debt,
       [this, id, spawn](const ipc::ChannelDebt& debt) {
         Instance* owner = find_(id);
         Side* now = owner == nullptr ? nullptr : side_of(*owner, spawn);

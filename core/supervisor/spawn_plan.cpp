@@ -25,7 +25,8 @@ constexpr std::string_view kPrivate[] = {"NODE_CHANNEL_FD", "NODE_CHANNEL_SERIAL
                                          "LISTEN_PID",      "LISTEN_FDNAMES",
                                          "NOTIFY_SOCKET",   "WATCHDOG_USEC",
                                          "WATCHDOG_PID",    "TEND_EPOCH",
-                                         "TEND_HEARTBEAT",  "TEND_DRAIN"};
+                                         "TEND_HEARTBEAT",  "TEND_DRAIN",
+                                         "TEND_AS_PM2"};
 
 bool wanted(const AppSpec& spec, const std::string& name) {
   return !is_private(name) && passes_filter(spec.filter_env, name);
@@ -81,7 +82,9 @@ constexpr std::string_view kStarters[] = {"npm",      "npx",        "yarn",     
 bool drains(const AppSpec& spec) { return speaks_node_channel(spec) && reloads_without_gap(spec); }
 
 // The preload is loaded for what it has to do.
-bool preloads(const AppSpec& spec) { return drains(spec) || answers_by_preload(spec); }
+bool preloads(const AppSpec& spec, bool pm2) {
+  return drains(spec) || answers_by_preload(spec) || (pm2 && speaks_node_channel(spec));
+}
 
 // For the preload: how long idle connections are left open, and when what does not end by itself is closed:
 // before the stop signal comes.
@@ -158,6 +161,7 @@ void add_own(Env& env, const PlanInput& in, const std::vector<Layer>& before) {
   }
   if (speaks_node_channel(spec)) {
     if (drains(spec)) set_variable(env, "TEND_DRAIN", drain_setting(spec, in.spare));
+    if (in.home.pm2) set_variable(env, "TEND_AS_PM2", "1");
     // Node 22 and newer keep compiled code there: the next start is faster.
     const bool cached = std::any_of(before.begin(), before.end(), [](const Layer& layer) {
       return find_variable(layer.env, "NODE_COMPILE_CACHE") != nullptr;
@@ -182,7 +186,7 @@ PlanInput plan_input(const Home& home, const Instance& app) {
 bool plan_reads_files(const AppSpec& spec) {
   const bool searched =
       !spec.interpreter.empty() && spec.interpreter != "none" && spec.interpreter.front() != '/';
-  return searched || !spec.env_file.empty() || preloads(spec);
+  return searched || !spec.env_file.empty() || preloads(spec, true);
 }
 
 bool speaks_node_channel(const AppSpec& spec) { return base_name(spec.interpreter) == "node"; }
@@ -192,11 +196,18 @@ bool has_node_channel(const AppSpec& spec) {
   constexpr std::string_view kNodeScripts[] = {"ts-node",    "ts-node-esm", "tsx",
                                                "babel-node", "coffee",      "lsc"};
   if (speaks_node_channel(spec) || spec.channel) return true;
-  const std::string_view name = base_name(spec.interpreter);
-  const auto among = [&](const auto& names) {
+  const auto among = [](std::string_view name, const auto& names) {
     return std::find(std::begin(names), std::end(names), name) != std::end(names);
   };
-  return among(kNodeScripts) || (spec.wait_ready && among(kShells));
+  const std::string_view program = base_name(spec.interpreter == "none" ? spec.script : spec.interpreter);
+  if (among(program, kNodeScripts)) return true;
+  if (!among(program, kShells)) return false;
+  if (spec.wait_ready) return true;
+  // A line for the shell that is one of Node: "node app.js".
+  if (spec.args.size() < 2 || spec.args[0] != "-c") return false;
+  const std::string_view line = spec.args[1];
+  const std::string_view first = base_name(line.substr(0, line.find(' ')));
+  return first == "node" || among(first, kNodeScripts);
 }
 
 bool answers_by_preload(const AppSpec& spec) {
@@ -278,7 +289,7 @@ Result<keeper::SpawnRequest> plan(const PlanInput& in) {
     if (!program) return tl::unexpected(program.error());
     r.path = *program;
     r.argv.push_back(spec.interpreter);
-    if (preloads(spec)) add_preload(in, r.argv);
+    if (preloads(spec, in.home.pm2)) add_preload(in, r.argv);
     r.argv.insert(r.argv.end(), spec.node_args.begin(), spec.node_args.end());
     r.argv.push_back(spec.script);
   }

@@ -16,7 +16,8 @@ namespace {
 // From where connections go elsewhere until one that has no successor stops to accept: nobody else would take
 // what is on its way to that socket.
 constexpr Millis kSettle{250};
-constexpr Millis kLook{250};  // how often connections of a process that cannot be asked are counted
+constexpr Millis kEnding{300};  // what a worker without connections may still do before it is signalled
+constexpr Millis kLook{250};    // how often connections of a process that cannot be asked are counted
 
 ipc::NodeChannel* channel_of(Instance& app, uint32_t spawn) {
   const Side* side = side_of(app, spawn);
@@ -241,6 +242,24 @@ void Workers::ask_to_finish(Instance& app, uint32_t spawn) {
   primary_.retire({app.id, spawn});
   if (channel != nullptr && channel->send(Map{{"cmd", "NODE_TEND_DRAIN"}})) return;
   wait_for_clients(app, spawn);
+}
+
+// Node closes the channel of a worker that was asked to finish when its servers have no connection left. What
+// it does besides, a timer for one, would keep it until the drain is over.
+void Workers::channel_ended(uint32_t id, uint32_t spawn) {
+  Instance* app = owner_.find(id);
+  if (app == nullptr || !is_worker(*app->spec)) return;
+  const lifecycle::State& s = app->state;
+  const bool finishes = spawn == s.spawn
+                            ? s.phase == lifecycle::Phase::stopping && s.draining
+                            : spawn == s.other.spawn && s.other.role == lifecycle::Other::Role::leaving &&
+                                  s.other.stage == lifecycle::Other::Stage::draining;
+  if (!finishes) return;
+  auto& timer = settling_[{id, spawn}];
+  timer = std::make_unique<loop::Timer>(loop_, [this, id, spawn] {
+    loop_.defer([this, id, spawn] { owner_.feed(id, lifecycle::Drained{spawn}); });
+  });
+  timer->start(kEnding);
 }
 
 // One that cannot be asked: it gets no new connections, and those that it has are left to their clients.

@@ -51,6 +51,8 @@ class Workers final : private cluster::Store {
   void joined(const Instance& app, uint32_t spawn);
   // A line of the app's channel.
   void message(uint32_t id, uint32_t spawn, const Value& message);
+  // The other end of its channel was closed.
+  void channel_ended(uint32_t id, uint32_t spawn);
   // READY=1 on its NOTIFY_SOCKET, or the message ready.
   void said_ready(uint32_t id, uint32_t spawn);
   // Its probe was answered often enough.

@@ -252,6 +252,21 @@ class Reloading(ClusterTest):
             self.tend.ok("reload", "api")
             self.assertEqual(slow.communicate(timeout=limit(10))[0], f"{old} slow")
 
+    def test_a_worker_that_would_live_on_without_connections_is_signalled(self):
+        self.tend.script("on.js", "require('http').createServer((q, r) => r.end()).listen(0);\nsetInterval(() => {}, 1000);\n")
+        self.tend.ok("start", "on.js", "-i", 2)
+        began = time.monotonic()
+        self.tend.ok("reload", "on")
+        self.assertLess(time.monotonic() - began, limit(4))  # drain_timeout is 10 s for each of the two
+
+    def test_a_worker_hears_the_stop_signal_when_it_has_finished(self):
+        self.tend.script("tidy.js", "require('http').createServer((q, r) => r.end()).listen(0);\n"
+                                    "process.on('SIGINT', () => { console.log('tidied up'); process.exit(0); });\n")
+        self.tend.ok("start", "tidy.js", "-i", 2)
+        self.tend.ok("reload", "tidy")
+        for log in self.tend.home.glob("logs/tidy-out*.log"):
+            self.assertEqual(log.read_text(), "tidied up\n")
+
     def test_33_a_successor_that_fails_leaves_the_old_one_serving(self):
         self.start(2)
         before = self.pids()

@@ -194,6 +194,22 @@ class AsPm2(TendTest):
         self.run_pm2("restart", "a", "--update-env", F="caller", V="2")
         self.assertEqual((self.seen()["F"], self.seen()["G"], self.seen()["V"]), ("caller", "file", "2"))
 
+    def test_a_rejection_that_nobody_handles_ends_nothing(self):
+        self.need("node")
+        for mode in ("fork", "cluster"):
+            name = f"rejects-{mode}"
+            self.tend.script("rejects.js", "console.log(process.env.TEND_AS_PM2);\n"
+                                           "setTimeout(() => Promise.reject(new Error('nobody cares')), 100);\nsetInterval(() => {}, 1000);\n")
+            done = self.run_pm2("start", "rejects.js", "--name", name, *(["-i", "1"] if mode == "cluster" else []))
+            self.assertEqual(done.returncode, 0, done.stderr)
+            log = self.home / "logs" / f"{name}-error{'-1' if mode == 'cluster' else ''}.log"
+            wait_for(lambda: log.exists() and "Error: nobody cares\n    at " in log.read_text(), what="the rejection in the log")
+            self.assertEqual((self.home / "logs" / log.name.replace("error", "out")).read_text(), "undefined\n")
+            pid = json.loads(self.run_pm2("jlist").stdout)[-1]["pid"]
+            self.assertEqual(Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0].decode(), f"node {self.tend.work}/rejects.js")
+        self.assertEqual([(r["pm2_env"]["status"], r["pm2_env"]["restart_time"]) for r in json.loads(self.run_pm2("jlist").stdout)],
+                         [("online", 0)] * 2)
+
     def test_a_variable_that_left_the_file_left_the_app(self):
         self.start({"env": {"KEPT": "1", "GONE": "1"}})
         self.start({"env": {"KEPT": "2"}})

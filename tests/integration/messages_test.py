@@ -36,6 +36,15 @@ process.send({type: 'exit', data: 'a word of the app, no event of tend'});
             return [e for e in map(json.loads, whole.splitlines()) if e["name"] == wanted]
         return seen
 
+    def test_node_in_a_line_for_the_shell_has_its_channel(self):
+        self.tend.script("says.js", "console.log(process.connected, typeof process.send);\nprocess.send('ready');\n"
+                                    "setInterval(() => {}, 1000);\n")
+        for name, words in (("line", ["node says.js"]), ("ready", ["node says.js", "--wait-ready", "--listen-timeout", "30s"])):
+            self.tend.ok("start", *words, "--name", name)
+            self.assertEqual(self.tend.wait_text(self.tend.out_log(name), "\n"), "true function\n")
+        self.tend.ok("start", "env; exec sleep 1000", "--name", "other")
+        self.assertNotIn("NODE_CHANNEL_FD", self.tend.wait_text(self.tend.out_log("other"), "PATH="))
+
     def test_what_a_program_says_is_on_the_stream_and_answers_reach_it(self):
         for mode in ("fork", "cluster"):
             with self.subTest(mode):

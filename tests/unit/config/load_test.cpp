@@ -63,6 +63,27 @@ TEST_CASE("a wrong field is named by file, line, app, value and what is accepted
         "! e2.json:1: app #0: nice: found 99; accepted: -20..19\n");
 }
 
+TEST_CASE("of two spellings of a field the one that PM2 prefers counts, wherever it stands") {
+  const Folder f;
+  const char* both[] = {
+      "[{script:'a.js',exec:'cluster',error_file:'1',err_log:'2',err:'3',interpreter:'sh',exec_interpreter:'"
+      "none'}]",
+      "[{exec_interpreter:'none',interpreter:'sh',err:'3',err_log:'2',error_file:'1',exec:'cluster',script:'"
+      "a.js'}]"};
+  for (const char* text : both) {
+    for (const bool pm2 : {false, true}) {
+      const Loaded loaded = load(f, "e.json", text, pm2);
+      REQUIRE(loaded.apps.size() == 1);
+      const AppSpec& spec = loaded.apps[0];
+      CHECK(spec.script == f.path() + "/a.js");
+      CHECK(spec.error_file == f.path() + "/1");
+      CHECK(spec.interpreter == "none");
+      CHECK((messages(loaded).find("exec: not used; script says it") != std::string::npos) == !pm2);
+    }
+  }
+  CHECK(load(f, "o.json", "[{output:'2',out_log:'1',script:'a.js'}]").apps[0].out_file == f.path() + "/1");
+}
+
 TEST_CASE("--only picks by name, with blanks around commas") {
   const Folder f;
   f.write("a.js", "");
