@@ -78,9 +78,11 @@ bool show_outcomes(Session& s, const Value& reply) {
 }
 
 void show_warnings(Session& s, const Value& reply) {
+  std::set<std::string> told;  // instances of one app have the same
   for (const Value& warning : reply.at("warnings").list()) {
+    if (!told.insert(warning.text()).second) continue;
     if (s.pm2)
-      s.complain_raw(pm2::warn(printable(warning.text()), s.colour_err()));
+      s.say(pm2::warn(printable(warning.text()), s.colour()));
     else
       s.complain("warning: " + printable(warning.text()));
   }

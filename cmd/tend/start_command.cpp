@@ -35,6 +35,8 @@ bool refused_value(std::string_view text) {
   return false;
 }
 
+constexpr std::string_view kNoFolder = "Folder does not exist: ";
+
 }  // namespace
 
 void show_problems(Session& s, const config::Loaded& loaded) {
@@ -45,6 +47,9 @@ void show_problems(Session& s, const config::Loaded& loaded) {
       continue;
     } else if (problem.fatal && !refused_value(problem.pm2_text)) {
       s.complain(problem.pm2_text);
+    } else if (problem.pm2_text.starts_with(kNoFolder)) {
+      s.complain_raw(pm2::warn(problem.pm2_text, s.colour_err()));
+      s.say(pm2::plain("Creating folder: " + problem.pm2_text.substr(kNoFolder.size()), s.colour()));
     } else {
       s.say(pm2::warn(problem.pm2_text, s.colour()));
     }
@@ -245,6 +250,10 @@ bool start_file(Session& s, const std::string& path, std::string_view verb) {
   const config::Loaded loaded = config::load_file(path, s.context(), s.args.flags);
   show_problems(s, loaded);
   if (loaded.apps.empty() && s.pm2) say_not_running(s, loaded.named);
+  if (loaded.apps.empty() && !loaded.failed && !s.pm2 && !s.context().only.empty()) {
+    s.complain(printable(path) + ": --only names none of its apps");
+    return false;
+  }
   if (loaded.apps.empty()) return !loaded.failed;
   if (loaded.failed && !s.pm2) return false;
   auto reply = ask_start(s, loaded.apps, true, verb);
