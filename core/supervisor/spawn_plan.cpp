@@ -117,6 +117,21 @@ std::string heartbeat_setting(const AppSpec& spec, std::size_t fd) {
   return out;
 }
 
+// PM2 exports its record of the app (compat.md 5); of that what an app can mean something by.
+void add_record(Env& env, const PlanInput& in) {
+  const AppSpec& spec = *in.spec;
+  const auto flag = [](bool on) { return on ? "true" : "false"; };
+  set_variable(env, "PM2_USAGE", "CLI");
+  set_variable(env, "status", "launching");
+  set_variable(env, "instances", std::to_string(spec.instances));
+  set_variable(env, "restart_time", std::to_string(in.restarts));
+  set_variable(env, "exec_interpreter", spec.interpreter.empty() ? "none" : spec.interpreter);
+  set_variable(env, "instance_var", spec.instance_var.empty() ? "NODE_APP_INSTANCE" : spec.instance_var);
+  set_variable(env, "autorestart", flag(spec.autorestart));
+  set_variable(env, "merge_logs", flag(spec.merge_logs));
+  if (!spec.watch.is<List>()) set_variable(env, "watch", flag(spec.watch.boolean()));
+}
+
 // `before`: what lies below.
 void add_own(Env& env, const PlanInput& in, const std::vector<Layer>& before) {
   const AppSpec& spec = *in.spec;
@@ -137,7 +152,7 @@ void add_own(Env& env, const PlanInput& in, const std::vector<Layer>& before) {
                std::to_string(in.slot));
   if (!spec.increment_var.empty() && in.increment >= 0)
     set_variable(env, spec.increment_var, std::to_string(in.increment));
-  if (in.home.pm2) set_variable(env, "PM2_USAGE", "CLI");
+  if (in.home.pm2) add_record(env, in);
   if (!spec.cwd.empty()) set_variable(env, "PWD", spec.cwd);
   if (!in.identity.home.empty()) set_variable(env, "HOME", in.identity.home);
   const std::size_t descriptors = listen_fds(in);
@@ -179,8 +194,8 @@ bool is_private(std::string_view name) {
 }
 
 PlanInput plan_input(const Home& home, const Instance& app) {
-  return {home,     app.id,       app.state.spawn, app.slot,      app.increment,
-          app.spec, app.base_env, app.identity,    app.unique_id, !app.seat};
+  return {home,         app.id,       app.state.spawn, app.slot,  app.increment,     app.spec,
+          app.base_env, app.identity, app.unique_id,   !app.seat, app.state.restarts};
 }
 
 bool plan_reads_files(const AppSpec& spec) {

@@ -19,6 +19,7 @@ struct PlanInput {
   Identity identity;
   std::string unique_id;
   bool spare = false;
+  uint32_t restarts = 0;
   std::vector<StoredFd> stored = {};  // what a former process left for this one
 };
 
@@ -28,8 +29,9 @@ PlanInput plan_input(const Home& home, const Instance& app);
 // Whether the process gets Node's channel (settled 30).
 bool speaks_node_channel(const AppSpec& spec);
 // And any other program that is to have it: by its option; a script for Node that is called by another name;
-// a shell script that is awaited, for the Node program in it may say that it is ready. Not more: Node aborts
-// where the variable is inherited without the descriptor, as by children of Python (20.20.2; descriptor 3).
+// a line for the shell that begins with one of these; a shell script that is awaited, for the Node program in
+// it may say that it is ready. Not more: Node aborts where the variable is inherited without the descriptor,
+// as by children of Python (20.20.2; descriptor 3).
 bool has_node_channel(const AppSpec& spec);
 // Whether tend's preload answers pings in it (protocols.md 7.1); not where a debugger is expected.
 bool answers_by_preload(const AppSpec& spec);

@@ -187,6 +187,14 @@ class AsPm2(TendTest):
         self.start({"env": {"F": "1"}}, V="4")
         self.assertEqual((self.seen()["V"], self.seen()["F"]), ("2", "1"))
 
+    def test_an_app_finds_of_its_record_what_pm2_exports(self):
+        self.start({"instances": 2})
+        self.run_pm2("restart", "a")
+        seen = self.seen()
+        self.assertEqual({key: seen.get(key) for key in ("instances", "restart_time", "status", "instance_var", "autorestart", "watch")},
+                         {"instances": "2", "restart_time": "1", "status": "launching", "instance_var": "NODE_APP_INSTANCE",
+                          "autorestart": "true", "watch": "false"})
+
     def test_update_env_lets_the_caller_win_over_the_file(self):
         self.start({"env": {"F": "file", "G": "file"}}, V="1")
         self.run_pm2("restart", "a", F="caller", V="2")
