@@ -295,6 +295,7 @@ constexpr Command kCommands[] = {
     {"startup", "", "Boot", "[platform]", "Start the saved apps when the machine boots.", startup, 0, kFlags},
     {"unstartup", "", "Boot", "[platform]", "Undo startup.", unstartup, 0, kFlags},
     {"unit-run", "", "Boot", "", "What the systemd unit runs: restore, then wait for the daemon.", unit_run},
+    {"unit-left", "", "Boot", "", "What the systemd unit runs when its main process ended.", unit_left},
 };
 
 }  // namespace

@@ -17,6 +17,7 @@ NotifyAccess=main
 Environment=@HOME@
 ExecStart=@EXEC@ unit-run
 ExecReload=@EXEC@ update
+ExecStopPost=-@EXEC@ unit-left
 KillMode=process
 KillSignal=SIGTERM
 RestartKillSignal=SIGHUP
@@ -26,6 +27,7 @@ TimeoutStartSec=5min
 TimeoutStopSec=5min
 OOMPolicy=continue
 Delegate=yes
+DelegateSubgroup=tend-unit
 LimitNOFILE=1048576
 
 [Install]

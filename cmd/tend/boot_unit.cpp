@@ -18,6 +18,7 @@
 #include "core/base/text.h"
 #include "core/base/unique_fd.h"
 #include "core/model/api.h"
+#include "core/tree/unit_room.h"
 
 namespace tend::cli {
 namespace {
@@ -83,6 +84,11 @@ std::string own_program(const Session& s) {
     if (!dir.empty() && dir[0] == '/' && real(file) == self) return file;
   }
   return self;
+}
+
+int unit_left(Session&) {
+  tree::make_room_for_unit();
+  return kDone;
 }
 
 int unit_run(Session& s) {

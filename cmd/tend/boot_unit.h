@@ -12,6 +12,9 @@ namespace tend::cli {
 // it did not end by itself.
 int unit_run(Session& s);
 
+// Behind the end of unit_run: the unit can be started again while its daemon and apps go on.
+int unit_left(Session& s);
+
 // By which absolute path this program is called by its present name; the executable itself if it has no such
 // name in PATH. "": there is no /proc.
 std::string own_program(const Session& s);

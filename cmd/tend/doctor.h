@@ -29,7 +29,7 @@ void check_apps(Session& s, Findings& out);
 // doctor_machine.cpp: the boot file, PM2, the kernel's limits.
 void check_boot(Session& s, Findings& out);
 void check_pm2(const Session& s, Findings& out);
-void check_limits(const Session& s, Findings& out);
+void check_limits(Session& s, Findings& out);
 void check_clock(const Session& s, Findings& out);
 void check_node(const Session& s, Findings& out);
 

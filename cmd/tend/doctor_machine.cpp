@@ -145,10 +145,10 @@ int64_t number_in(const char* path) {
   return text ? std::strtoll(text->c_str(), nullptr, 10) : -1;
 }
 
-// Where this process' control group of v2 lies; "": there is none.
-std::string own_cgroup() {
+// Where the control group of v2 of a process lies; "": there is none.
+std::string cgroup_of(const std::string& process) {
   const auto mounts = read_file("/proc/self/mountinfo");
-  const auto own = read_file("/proc/self/cgroup");
+  const auto own = read_file("/proc/" + process + "/cgroup");
   if (!mounts || !own) return {};
   for (const auto& line : split(*mounts, '\n')) {
     const auto fields = split(line, ' ');
@@ -196,7 +196,7 @@ void check_pm2(const Session& s, Findings& out) {
     out.push_back({"pm2", Verdict::ok, "no daemon of PM2 in " + home + ", none at boot", ""});
 }
 
-void check_limits(const Session& s, Findings& out) {
+void check_limits(Session& s, Findings& out) {
   rlimit files{};
   ::getrlimit(RLIMIT_NOFILE, &files);
   const bool few = ::geteuid() != 0 && files.rlim_max < kFewFiles;
@@ -204,7 +204,10 @@ void check_limits(const Session& s, Findings& out) {
                  few ? "LimitNOFILE= in the unit, or /etc/security/limits.conf: " + s.caller.user +
                            " hard nofile 1048576"
                      : ""});
-  const std::string group = own_cgroup();
+  const auto who = s.ask(api::kPing, Map{}, Need::existing);  // the daemon's, which may be a unit's
+  std::string group = cgroup_of(who ? std::to_string(who->at("keeper").at("pid").integer()) : "self");
+  for (const std::string_view own : {"/tend-daemon", "/tend-unit"})
+    if (group.ends_with(own)) group.resize(group.size() - own.size());
   const bool writable = !group.empty() && ::access(group.c_str(), W_OK) == 0;
   out.push_back(
       {"control groups", writable ? Verdict::ok : Verdict::warn,

@@ -79,6 +79,15 @@ std::string unkept_text(const tree::ProcessTree& tree, const Instance& app) {
   return without_group_text(app, tree.missing(app.id, app.state.spawn, limits));
 }
 
+void keep_again(tree::ProcessTree& tree, const std::map<uint32_t, std::unique_ptr<Instance>>& instances) {
+  for (const auto& [id, app] : instances) {
+    if (unkept_text(tree, *app).empty()) continue;
+    const tree::GroupLimits limits = group_limits(*app->spec);
+    tree.limit(id, app->state.spawn, limits);
+    if (app->state.other.role != lifecycle::Other::Role::none) tree.limit(id, app->state.other.spawn, limits);
+  }
+}
+
 OomCount::OomCount() : seen_(oom_kills_of_machine()) {}
 
 int64_t OomCount::more() {

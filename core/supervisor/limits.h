@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <memory>
 #include <string>
 
 #include "core/keeper/client.h"
@@ -17,6 +19,10 @@ void use_rlimits(const Instance& app, const tree::GroupLimits& missing, keeper::
 std::string without_group_text(const Instance& app, const tree::GroupLimits& missing);
 // That line for its present process: "" where its limits are kept, or nothing runs.
 std::string unkept_text(const tree::ProcessTree& tree, const Instance& app);
+
+// The limits of all living processes are set anew where their groups lost them: systemd 244 to 253 restarts
+// the unit (make_room_for_unit).
+void keep_again(tree::ProcessTree& tree, const std::map<uint32_t, std::unique_ptr<Instance>>& instances);
 
 // Processes that the kernel has ended for want of memory, on the whole machine.
 class OomCount {

@@ -129,6 +129,7 @@ void complete_identities(Value& apps) {
 }
 
 void resurrect(Daemon& daemon, const SharedCall& call) {
+  keep_again(daemon.supervisor.parts().tree, daemon.supervisor.instances());
   auto loaded = std::make_shared<Result<Value>>(fail("not read"));
   const std::string path = daemon.supervisor.parts().home.dump();
   loop::work(

@@ -3,6 +3,7 @@
 // existence.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -31,10 +32,12 @@ class Cgroups {
   UniqueFd make(uint32_t id, uint32_t spawn, const GroupLimits& limits);
   // Those of the limits that its group does not keep.
   GroupLimits missing(uint32_t id, uint32_t spawn, GroupLimits limits) const;
-  // How many of its processes the kernel has ended for want of memory; none: it does not say.
+  // How many of its processes the kernel has just ended for want of memory; none: it does not say.
   std::optional<int64_t> oom_kills(uint32_t id, uint32_t spawn) const;
   bool exists(uint32_t id, uint32_t spawn) const;
   std::vector<int> pids(uint32_t id, uint32_t spawn) const;
+  // Anew, after the controllers were taken (make_room_for_unit).
+  void limit(uint32_t id, uint32_t spawn, const GroupLimits& limits);
   void kill(uint32_t id, uint32_t spawn) const;
   // Calls `empty` once, later on the loop, when no process is in the group. False: it cannot be watched.
   bool await(uint32_t id, uint32_t spawn, std::function<void()> empty);
@@ -45,12 +48,13 @@ class Cgroups {
   std::string path(uint32_t id, uint32_t spawn) const;
   bool probe();
   void share_controllers();
+  bool open_inotify();
+  void watch_ooms(const std::string& group);
   void on_inotify();
 
   loop::Loop& loop_;
-  std::string base_;     // that of the daemons
-  std::string root_;     // our own directory in it; empty: no cgroups
-  bool shared_ = false;  // share_controllers() was called
+  std::string base_;  // that of the daemons
+  std::string root_;  // our own directory in it; empty: no cgroups
   enum class Works : uint8_t { unknown, yes, no } works_ = Works::unknown;
   struct Watch {
     std::string group;
@@ -59,6 +63,12 @@ class Cgroups {
   UniqueFd inotify_;
   std::unique_ptr<loop::Poll> poll_;
   std::unordered_map<int, Watch> watches_;  // by watch descriptor
+  struct Oom {
+    std::string group;
+    int64_t seen = 0, last = 0;  // kills: all that are known, and of the last time
+    std::chrono::steady_clock::time_point at;
+  };
+  std::unordered_map<int, Oom> ooms_;  // likewise
   std::vector<std::string> unremoved_;
 };
 

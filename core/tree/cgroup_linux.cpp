@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cinttypes>
 #include <cstdio>
@@ -21,6 +22,7 @@
 #include "core/base/own_program.h"
 #include "core/tree/cgroup.h"
 #include "core/tree/proc_stat.h"
+#include "core/tree/unit_room.h"
 
 namespace tend::tree {
 namespace {
@@ -74,6 +76,8 @@ bool put(const std::string& file, std::string_view text) {
 }
 
 constexpr std::string_view kDaemons = "/tend-daemon";
+constexpr std::string_view kUnit = "/tend-unit";  // DelegateSubgroup= of the unit that `startup` writes
+constexpr const char* kControllers[] = {"memory", "cpu", "pids"};
 constexpr const char *kMemory = "/memory.max", *kCpu = "/cpu.max", *kPids = "/pids.max";
 
 // A group whose members share its controllers may have no processes of its own (cgroups(7)): the daemons go
@@ -92,6 +96,39 @@ bool leave(const std::string& base) {
   return true;
 }
 
+// Only the root of the hierarchy may share controllers and have processes of its own; it has no type. memory
+// is refused to any other, but cpu and pids are given: they turn it into the root of threaded groups, and
+// those below it into invalid ones, where nothing can be born (cgroups(7), "thread mode").
+bool may_share(const std::string& base) {
+  if (::access((base + "/cgroup.type").c_str(), F_OK) != 0) return true;
+  return read_small((base + "/cgroup.procs").c_str()).empty() ||
+         (leave(base) && read_small((base + "/cgroup.procs").c_str()).empty());
+}
+
+bool is_domain(const std::string& group) {
+  const std::string type = read_small((group + "/cgroup.type").c_str());
+  return type == "domain\n";
+}
+
+void set_limits(const std::string& group, const GroupLimits& limits) {
+  const auto number = [](int64_t n) { return std::to_string(n); };
+  if (limits.memory > 0) put(group + kMemory, number(limits.memory));
+  if (limits.cpu > 0) put(group + kCpu, number(limits.cpu) + " 100000");
+  if (limits.pids > 0) put(group + kPids, number(limits.pids));
+}
+
+constexpr const char* kMemoryEvents = "/memory.events";
+// A process that ends within this time after the kernel killed one of its group was that one.
+constexpr std::chrono::seconds kOfNow{2};
+
+std::optional<int64_t> oom_kills_in(const std::string& group) {
+  const std::string text = read_small((group + kMemoryEvents).c_str());
+  constexpr std::string_view kKey = "oom_kill ";
+  const std::size_t at = text.find(kKey);
+  if (at == std::string::npos) return {};
+  return std::strtoll(text.c_str() + at + kKey.size(), nullptr, 10);
+}
+
 // A group that is gone has nobody in it.
 bool populated(const std::string& group) {
   return read_small((group + "/cgroup.events").c_str()).find("populated 1") != std::string::npos;
@@ -101,7 +138,8 @@ bool populated(const std::string& group) {
 
 Cgroups::Cgroups(loop::Loop& loop, const std::string& home, Lineage lineage) : loop_(loop) {
   std::string base = std::getenv("TEND_NO_CGROUP") == nullptr ? base_of(lineage.keeper) : std::string();
-  if (base.ends_with(kDaemons)) base.resize(base.size() - kDaemons.size());
+  for (const std::string_view own : {kDaemons, kUnit})
+    if (base.ends_with(own)) base.resize(base.size() - own.size());
   if (base.empty() || ::access(base.c_str(), W_OK) != 0) return;
   char prefix[32];
   std::snprintf(prefix, sizeof prefix, "tend-%016" PRIx64 "-", fnv64(home));
@@ -152,16 +190,29 @@ bool Cgroups::probe() {
   return works_ == Works::yes;
 }
 
-// Once, and not before an app has a limit: each controller costs the kernel something.
+// Not before an app has a limit: each controller costs the kernel something. Who else lives in the base may
+// go later, and what was given may be taken (make_room_for_unit): so it is looked at each time.
 void Cgroups::share_controllers() {
-  if (std::exchange(shared_, true)) return;
-  bool left = false;
-  for (const std::string_view controller : {"+memory", "+cpu", "+pids"}) {
-    bool done = put(base_ + "/cgroup.subtree_control", controller);
-    if (!done && errno == EBUSY && !std::exchange(left, true) && leave(base_))
-      done = put(base_ + "/cgroup.subtree_control", controller);
-    if (done) put(root_ + "/cgroup.subtree_control", controller);
+  const std::string control = "/cgroup.subtree_control";
+  if (read_small((root_ + control).c_str()).size() > 1 || !may_share(base_)) return;
+  std::string before = " " + read_small((base_ + control).c_str());
+  std::replace(before.begin(), before.end(), '\n', ' ');
+  std::vector<std::string> given;
+  for (const std::string name : kControllers) {
+    if (before.find(" " + name + " ") == std::string::npos && put(base_ + control, "+" + name))
+      given.push_back(name);
   }
+  if (!is_domain(root_)) {  // somebody came in meanwhile
+    for (const std::string& name : given) put(base_ + control, "-" + name);
+    return;
+  }
+  for (const std::string name : kControllers) put(root_ + control, "+" + name);
+}
+
+void Cgroups::limit(uint32_t id, uint32_t spawn, const GroupLimits& limits) {
+  if (!limits.any() || !exists(id, spawn)) return;
+  share_controllers();
+  set_limits(path(id, spawn), limits);
 }
 
 UniqueFd Cgroups::make(uint32_t id, uint32_t spawn, const GroupLimits& limits) {
@@ -175,10 +226,8 @@ UniqueFd Cgroups::make(uint32_t id, uint32_t spawn, const GroupLimits& limits) {
     ::mkdir(root_.c_str(), 0755);
     ::mkdir(group.c_str(), 0755);
   }
-  const auto number = [](int64_t n) { return std::to_string(n); };
-  if (limits.memory > 0) put(group + kMemory, number(limits.memory));
-  if (limits.cpu > 0) put(group + kCpu, number(limits.cpu) + " 100000");
-  if (limits.pids > 0) put(group + kPids, number(limits.pids));
+  set_limits(group, limits);
+  if (limits.memory > 0) watch_ooms(group);
   return UniqueFd(::open(group.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 }
 
@@ -195,11 +244,21 @@ GroupLimits Cgroups::missing(uint32_t id, uint32_t spawn, GroupLimits limits) co
 
 std::optional<int64_t> Cgroups::oom_kills(uint32_t id, uint32_t spawn) const {
   if (root_.empty()) return {};
-  const std::string text = read_small((path(id, spawn) + "/memory.events").c_str());
-  constexpr std::string_view kKey = "oom_kill ";
-  const std::size_t at = text.find(kKey);
-  if (at == std::string::npos) return {};
-  return std::strtoll(text.c_str() + at + kKey.size(), nullptr, 10);
+  const std::string group = path(id, spawn);
+  const std::optional<int64_t> all = oom_kills_in(group);
+  if (!all) return {};
+  for (const auto& [watch, oom] : ooms_) {
+    if (oom.group != group) continue;
+    if (*all > oom.seen) return *all - oom.seen;
+    return std::chrono::steady_clock::now() - oom.at < kOfNow ? oom.last : 0;
+  }
+  return all;  // its group is a former supervisor's
+}
+
+void Cgroups::watch_ooms(const std::string& group) {
+  if (!oom_kills_in(group) || !open_inotify()) return;
+  const int watch = ::inotify_add_watch(inotify_.get(), (group + kMemoryEvents).c_str(), IN_MODIFY);
+  if (watch >= 0) ooms_.insert_or_assign(watch, Oom{group, 0, 0, {}});
 }
 
 bool Cgroups::exists(uint32_t id, uint32_t spawn) const {
@@ -233,18 +292,22 @@ void Cgroups::kill(uint32_t id, uint32_t spawn) const {
   }
 }
 
+bool Cgroups::open_inotify() {
+  if (inotify_) return true;
+  inotify_.reset(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
+  if (!inotify_) return false;
+  poll_ = std::make_unique<loop::Poll>(loop_, inotify_.get(), [this](int) { on_inotify(); });
+  poll_->watch(UV_READABLE);
+  return true;
+}
+
 bool Cgroups::await(uint32_t id, uint32_t spawn, std::function<void()> empty) {
   std::string group = path(id, spawn);
   if (!populated(group)) {
     loop_.defer(std::move(empty));
     return true;
   }
-  if (!inotify_) {
-    inotify_.reset(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
-    if (!inotify_) return false;
-    poll_ = std::make_unique<loop::Poll>(loop_, inotify_.get(), [this](int) { on_inotify(); });
-    poll_->watch(UV_READABLE);
-  }
+  if (!open_inotify()) return false;
   const int watch = ::inotify_add_watch(inotify_.get(), (group + "/cgroup.events").c_str(), IN_MODIFY);
   if (watch < 0) return errno == ENOENT ? (loop_.defer(std::move(empty)), true) : false;
   if (!populated(group)) {  // between the look and the watch
@@ -278,12 +341,19 @@ void Cgroups::on_inotify() {
       at += static_cast<ssize_t>(sizeof event + event.len);
       if ((event.mask & IN_Q_OVERFLOW) != 0) {
         for (const auto& [watch, unused] : watches_) touched.push_back(watch);
+        for (const auto& [watch, unused] : ooms_) touched.push_back(watch);
       } else {
         touched.push_back(event.wd);
       }
     }
   }
   for (const int watch : touched) {
+    if (const auto it = ooms_.find(watch); it != ooms_.end()) {
+      Oom& oom = it->second;
+      const int64_t all = oom_kills_in(oom.group).value_or(oom.seen);
+      if (all > oom.seen) oom = {oom.group, all, all - oom.seen, std::chrono::steady_clock::now()};
+      continue;
+    }
     const auto it = watches_.find(watch);
     if (it == watches_.end() || populated(it->second.group)) continue;
     loop_.defer(std::move(it->second.empty));
@@ -295,8 +365,27 @@ void Cgroups::on_inotify() {
 void Cgroups::remove(uint32_t id, uint32_t spawn) {
   if (root_.empty()) return;
   unremoved_.push_back(path(id, spawn));
+  std::erase_if(ooms_, [&](const auto& one) {
+    return one.second.group == unremoved_.back() && (::inotify_rm_watch(inotify_.get(), one.first), true);
+  });
   std::erase_if(unremoved_,
                 [](const std::string& group) { return ::rmdir(group.c_str()) == 0 || errno != EBUSY; });
+}
+
+bool make_room_for_unit() {
+  std::string base = base_of(::getpid());
+  constexpr std::string_view kControl = "/.control";  // where systemd puts ExecStopPost= of a delegated unit
+  if (!base.ends_with(kControl)) return false;
+  base.resize(base.size() - kControl.size());
+  if (::access((base + std::string(kUnit)).c_str(), F_OK) == 0) return true;  // systemd 254: no need
+  const auto take = [](const std::string& group) {
+    for (const std::string name : kControllers) put(group + "/cgroup.subtree_control", "-" + name);
+  };
+  for (const std::string& name : names_in(base)) {
+    if (name.starts_with("tend-")) take(base + "/" + name);
+  }
+  take(base);
+  return true;
 }
 
 }  // namespace tend::tree

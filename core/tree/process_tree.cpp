@@ -169,6 +169,10 @@ GroupLimits ProcessTree::missing(uint32_t id, uint32_t spawn, const GroupLimits&
   return impl_->groups.missing(id, spawn, limits);
 }
 
+void ProcessTree::limit(uint32_t id, uint32_t spawn, const GroupLimits& limits) {
+  impl_->groups.limit(id, spawn, limits);
+}
+
 std::optional<int64_t> ProcessTree::oom_kills(uint32_t id, uint32_t spawn) const {
   return impl_->groups.oom_kills(id, spawn);
 }

@@ -48,6 +48,8 @@ class ProcessTree {
   UniqueFd make_group(uint32_t id, uint32_t spawn, const GroupLimits& limits = {});
   // Those of the limits that the group of this process does not keep. Reads files of the kernel.
   GroupLimits missing(uint32_t id, uint32_t spawn, const GroupLimits& limits) const;
+  // Anew, after the controllers were taken away from the daemon's cgroup.
+  void limit(uint32_t id, uint32_t spawn, const GroupLimits& limits);
   // How many processes of its cgroup the kernel has ended for want of memory; none: there is nobody who would
   // know.
   std::optional<int64_t> oom_kills(uint32_t id, uint32_t spawn) const;
