@@ -103,10 +103,10 @@ class Rotation(TendTest):
         self.tend.script("ticker.sh", "#!/bin/bash\ntrap 'echo tick-$((++n))' USR1\necho up\nwhile :; do sleep 0.02; done\n")
         self.tend.ok("start", "ticker.sh")
         self.tend.wait_text(self.logs / "ticker-out.log", "up")
-        child = subprocess.Popen([BIN, "logs", "ticker", "--raw", "--lines", "0"], env=self.tend.env, text=True,
+        child = subprocess.Popen([BIN, "logs", "ticker", "--raw", "--lines", "1"], env=self.tend.env, text=True,
                                  stdout=subprocess.PIPE)
         try:
-            time.sleep(0.3)
+            self.assertEqual(child.stdout.readline(), "up\n")  # it is there
             for n in (1, 2, 3):
                 self.tend.ok("sendSignal", "SIGUSR1", "ticker")
                 self.assertEqual(child.stdout.readline(), f"tick-{n}\n")
