@@ -16,6 +16,7 @@
 #include "core/base/file.h"
 #include "core/base/text.h"
 #include "core/model/api.h"
+#include "core/tree/unit_room.h"
 #include "ipc/unix_connect.h"
 
 namespace tend::cli {
@@ -205,9 +206,8 @@ void check_limits(Session& s, Findings& out) {
                            " hard nofile 1048576"
                      : ""});
   const auto who = s.ask(api::kPing, Map{}, Need::existing);  // the daemon's, which may be a unit's
-  std::string group = cgroup_of(who ? std::to_string(who->at("keeper").at("pid").integer()) : "self");
-  for (const std::string_view own : {"/tend-daemon", "/tend-unit"})
-    if (group.ends_with(own)) group.resize(group.size() - own.size());
+  const std::string group =
+      tree::base_group(cgroup_of(who ? std::to_string(who->at("keeper").at("pid").integer()) : "self"));
   const bool writable = !group.empty() && ::access(group.c_str(), W_OK) == 0;
   out.push_back(
       {"control groups", writable ? Verdict::ok : Verdict::warn,

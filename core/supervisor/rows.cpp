@@ -7,8 +7,8 @@
 #include "core/model/env.h"
 #include "core/model/options.h"
 #include "core/supervisor/causes.h"
-#include "core/supervisor/policy.h"
 #include "core/supervisor/limits.h"
+#include "core/supervisor/policy.h"
 #include "core/supervisor/rpc.h"
 #include "core/supervisor/spawn_plan.h"
 

@@ -138,8 +138,7 @@ bool populated(const std::string& group) {
 
 Cgroups::Cgroups(loop::Loop& loop, const std::string& home, Lineage lineage) : loop_(loop) {
   std::string base = std::getenv("TEND_NO_CGROUP") == nullptr ? base_of(lineage.keeper) : std::string();
-  for (const std::string_view own : {kDaemons, kUnit})
-    if (base.ends_with(own)) base.resize(base.size() - own.size());
+  base = base_group(std::move(base));
   if (base.empty() || ::access(base.c_str(), W_OK) != 0) return;
   char prefix[32];
   std::snprintf(prefix, sizeof prefix, "tend-%016" PRIx64 "-", fnv64(home));
@@ -370,6 +369,12 @@ void Cgroups::remove(uint32_t id, uint32_t spawn) {
   });
   std::erase_if(unremoved_,
                 [](const std::string& group) { return ::rmdir(group.c_str()) == 0 || errno != EBUSY; });
+}
+
+std::string base_group(std::string group) {
+  for (const std::string_view own : {kDaemons, kUnit})
+    if (group.ends_with(own)) group.resize(group.size() - own.size());
+  return group;
 }
 
 bool make_room_for_unit() {
