@@ -146,7 +146,9 @@ std::vector<HostMetric> host_metrics(Millis window) {
     const auto& was = before->second;
     out.push_back({"net:rx_5:" + name, rate(was[0], now[0]), "mb/s"});
     out.push_back({"net:tx_5:" + name, rate(was[8], now[8]), "mb/s"});
-    const auto per_minute = [&](std::size_t column) { return (now[column] - was[column]) / seconds * 60; };
+    const auto per_minute = [seconds, &was, &is = now](std::size_t column) {
+      return (is[column] - was[column]) / seconds * 60;
+    };
     out.push_back({"net:rx_errors_60:" + name, per_minute(2), "/min"});
     out.push_back({"net:tx_errors_60:" + name, per_minute(10), "/min"});
     out.push_back({"net:rx_dropped_60:" + name, per_minute(3), "/min"});

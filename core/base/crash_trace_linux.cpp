@@ -65,7 +65,7 @@ void trace_crashes(const std::string& file, const std::string& who) {
   if (::sigaltstack(&stack, nullptr) != 0) return;
   struct sigaction action {};
   action.sa_handler = on_fault;
-  action.sa_flags = SA_RESETHAND | SA_ONSTACK;
+  action.sa_flags = static_cast<int>(SA_RESETHAND | SA_ONSTACK);
   for (const Fault& fault : kFaults) ::sigaction(fault.signal, &action, nullptr);
 }
 

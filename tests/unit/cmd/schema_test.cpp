@@ -16,7 +16,8 @@ void check_references(const Value& schema, const Value& node) {
       const Value* at = &schema;
       const auto steps = split(value.text(), '/');
       for (std::size_t i = 1; i < steps.size(); ++i) at = &at->at(steps[i]);
-      CHECK_MESSAGE(!at->is_null(), value.text());
+      const std::string reference(value.text());
+      CHECK_MESSAGE(!at->is_null(), reference);
     }
     check_references(schema, value);
   }

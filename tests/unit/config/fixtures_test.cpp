@@ -58,7 +58,10 @@ void compare(const AppSpec& spec, const Value& want, const Context& context) {
   for (const auto& [name, value] : want.at("env").map()) {
     const bool computed =
         name == "NODE_APP_INSTANCE" || name == "SLOT" || name == "FX_HERE" || name == spec.increment_var;
-    if (!computed) CHECK_MESSAGE(variable(spec.env, name) == js_text(value), name);
+    if (computed) continue;
+    const std::string variable_name(name);
+    CAPTURE(variable_name);
+    CHECK(variable(spec.env, name) == js_text(value));
   }
   for (const char* key : {"merge_logs", "log_type", "log_date_format", "max_memory_restart", "min_uptime",
                           "max_restarts", "restart_delay", "exp_backoff_restart_delay", "kill_timeout",

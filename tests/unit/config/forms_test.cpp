@@ -33,7 +33,8 @@ TEST_CASE("JavaScript forms that PM2 refuses are understood by tend") {
       {"old.config.mjs", "module.exports = { apps: [{ name: 'x', script: 'a.js' }] }"},
       {"json.config.js", "{ \"apps\": [{ \"name\": \"x\", \"script\": \"a.js\" }] }"}};
   for (const auto& [file, text] : forms) {
-    CAPTURE(std::string(file));
+    const std::string name(file);
+    CAPTURE(name);
     CHECK(one(load(f, file, text)).name == "x");
     const Loaded refused = load(f, file, text, true);
     CHECK(refused.failed);
@@ -55,7 +56,8 @@ TEST_CASE("numbers of instances in each spelling") {
   const std::pair<const char*, int64_t> spellings[] = {{"0", 4},   {"'max'", 4}, {"-1", 3}, {"'auto'", 4},
                                                        {"'4'", 4}, {"'2,'", 2},  {"2", 2}};
   for (const auto& [text, count] : spellings) {
-    CAPTURE(std::string(text));
+    const std::string spelling(text);
+    CAPTURE(spelling);
     CHECK(one(load(f, "i.json", std::string("{script:'a.js',instances:") + text + "}")).instances == count);
   }
 }

@@ -149,7 +149,8 @@ TEST_CASE("36: each pair and triple of commands in each state does what the rule
       for (std::size_t first = 0; first < kCommands.size(); ++first) {
         for (std::size_t second = 0; second < kCommands.size(); ++second) {
           for (std::size_t third = 0; third <= kCommands.size(); ++third) {  // the last: only two
-            Pair w(static_cast<uint32_t>(++sequences), all[p], {0, 0, sequences % 3 == 0 ? 100 : 0, 0});
+            ++sequences;
+            Pair w(static_cast<uint32_t>(sequences), all[p], {0, 0, sequences % 3 == 0 ? 100 : 0, 0});
             from.reach(w);
             w.feed(kCommands[first]);
             w.feed(kCommands[second]);

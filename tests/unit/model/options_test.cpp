@@ -156,7 +156,8 @@ TEST_CASE("PM2's aliases and camelCase find their row") {
                                                     {"maxMemoryRestart", "max_memory_restart"},
                                                     {"namespace", "namespace"},
                                                     {"execMode", "exec_mode"}}) {
-    CHECK_MESSAGE(row(alias).key == key, std::string(alias));
+    const std::string spelling(alias);
+    CHECK_MESSAGE(row(spelling).key == key, spelling);
   }
   CHECK(find_option("scripts") == nullptr);
   CHECK(find_option("") == nullptr);
