@@ -4,9 +4,10 @@
     python3 tests/bench/serve_bench.py [--tend build/release/cmd/tend] [--rounds 5] [--seconds 4] [--output FILE]
 
 wrk asks with keep-alive over the loopback for a file of 1 KB and one of 1 MB. nginx has a configuration of its own:
-sendfile, tcp_nopush, no access log; once as it comes, which opens the file for each request, and once with
-open_file_cache. Against one process stands one worker, against -i 2 worker_processes auto. CPU is what the server's
-processes used per request: the figure that other work on the machine disturbs least. Nothing is asserted.
+sendfile, tcp_nopush, no access log; once as it comes, which opens the file for each request, once with open_file_cache,
+and once without tcp_nopush: then it sends the head before the file, as libmicrohttpd always does. Against one process
+stands one worker, against -i 2 worker_processes auto. CPU is what the server's processes used per request: the figure
+that other work on the machine disturbs least. Nothing is asserted.
 """
 
 import argparse
@@ -33,7 +34,7 @@ CONFIG = """
 worker_processes {workers}; daemon off; pid {folder}/nginx.pid; error_log {folder}/nginx.log; user {user};
 events {{ worker_connections 4096; }}
 http {{
-  access_log off; sendfile on; tcp_nopush on; keepalive_requests 100000000; default_type application/octet-stream;
+  access_log off; sendfile on; tcp_nopush {nopush}; keepalive_requests 100000000; default_type application/octet-stream;
   client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2; fastcgi_temp_path {folder}/t3;
   uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5;
   {cache}
@@ -78,14 +79,15 @@ def await_port(port):
 
 
 class Nginx:
-    def __init__(self, folder, workers, cache):
+    def __init__(self, folder, workers, *, cache=False, nopush=True):
         self.port = free_port()
-        self.folder = folder / f"nginx-{workers}-{'cache' if cache else 'plain'}"
+        self.folder = folder / f"nginx-{workers}-{self.port}"
         self.folder.mkdir()
         (self.folder / "site").symlink_to(folder / "site")
         config = self.folder / "nginx.conf"
         config.write_text(CONFIG.format(
             workers=workers, folder=self.folder, port=self.port, user="root" if os.geteuid() == 0 else "nobody",
+            nopush="on" if nopush else "off",
             cache="open_file_cache max=1000 inactive=20s; open_file_cache_valid 1s;" if cache else ""))
         self.process = subprocess.Popen(["nginx", "-c", config], stderr=subprocess.DEVNULL)
         await_port(self.port)
@@ -149,8 +151,8 @@ def main():
             (folder / "site" / label.replace(" ", "")).write_bytes(os.urandom(size))
         for processes, workers in ((1, 1), (2, "auto")):
             with contextlib.ExitStack() as stack:
-                servers = {"tend": Tend(folder, options.tend, processes), "nginx": Nginx(folder, workers, False),
-                           "cache": Nginx(folder, workers, True)}
+                servers = {"tend": Tend(folder, options.tend, processes), "nginx": Nginx(folder, workers),
+                           "cache": Nginx(folder, workers, cache=True), "push": Nginx(folder, workers, nopush=False)}
                 for server in servers.values():
                     stack.callback(server.close)
                 for label in SIZES:
@@ -163,6 +165,8 @@ def main():
                     who = f"{label}, {processes} process{'es' if processes > 1 else ''}"
                     table.ratio(f"{who}", "requests/s", rate["tend"], rate["nginx"], 1, "more", "nginx")
                     table.ratio(f"{who}, open_file_cache", "requests/s", rate["tend"], rate["cache"], 1, "more", "nginx")
+                    table.ratio(f"{who}, without tcp_nopush", "requests/s", rate["tend"], rate["push"], 1, "more",
+                                "nginx")
                     table.ratio(f"{who}: CPU a request", "µs", cost["tend"], cost["nginx"], 1, "less", "nginx")
                     table.ratio(f"{who}, open_file_cache: CPU a request", "µs", cost["tend"], cost["cache"], 1, "less",
                                 "nginx")
