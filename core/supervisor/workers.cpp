@@ -225,13 +225,16 @@ void Workers::drain(Instance& app, uint32_t spawn) {
   const bool has_successor = spawn != app.state.spawn;
   if (has_successor) return ask_to_finish(app, spawn);
   primary_.retire({app.id, spawn});
-  auto& timer = settling_[{app.id, spawn}];
-  timer = std::make_unique<loop::Timer>(loop_, [this, id = app.id, spawn] {
-    loop_.defer([this, id, spawn] {  // not from a timer that may be replaced
-      if (Instance* still = owner_.find(id)) ask_to_finish(*still, spawn);
-    });
+  after(kSettle, app.id, spawn, [this, id = app.id, spawn] {
+    if (Instance* still = owner_.find(id)) ask_to_finish(*still, spawn);
   });
-  timer->start(kSettle);
+}
+
+void Workers::after(Millis delay, uint32_t id, uint32_t spawn, std::function<void()> action) {
+  auto& timer = settling_[{id, spawn}];
+  // Deferred: the action may replace the timer that it comes from.
+  timer = std::make_unique<loop::Timer>(loop_, [this, action = std::move(action)] { loop_.defer(action); });
+  timer->start(delay);
 }
 
 void Workers::ask_to_finish(Instance& app, uint32_t spawn) {
@@ -255,11 +258,7 @@ void Workers::channel_ended(uint32_t id, uint32_t spawn) {
                             : spawn == s.other.spawn && s.other.role == lifecycle::Other::Role::leaving &&
                                   s.other.stage == lifecycle::Other::Stage::draining;
   if (!finishes) return;
-  auto& timer = settling_[{id, spawn}];
-  timer = std::make_unique<loop::Timer>(loop_, [this, id, spawn] {
-    loop_.defer([this, id, spawn] { owner_.feed(id, lifecycle::Drained{spawn}); });
-  });
-  timer->start(kEnding);
+  after(kEnding, id, spawn, [this, id, spawn] { owner_.feed(id, lifecycle::Drained{spawn}); });
 }
 
 // One that cannot be asked: it gets no new connections, and those that it has are left to their clients.

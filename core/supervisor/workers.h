@@ -83,6 +83,8 @@ class Workers final : private cluster::Store {
   bool send(const cluster::Worker& worker, const Value& message, int fd);
 
   void ask_to_finish(Instance& app, uint32_t spawn);
+  // One at a time for each process: a later one takes the place of an earlier.
+  void after(Millis delay, uint32_t id, uint32_t spawn, std::function<void()> action);
   void wait_for_clients(const Instance& app, uint32_t spawn);
   void spare_asked(const cluster::Worker& worker);
   void note_waiting(Instance& app);
