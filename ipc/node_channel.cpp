@@ -237,13 +237,14 @@ bool NodeChannel::Impl::fits(std::size_t size) const {
 bool NodeChannel::Impl::send(const Value& v, int fd) {
   if (!socket) return false;
   Line line{to_json(v) + "\n", {}, false};
+  // Before any of it is written: a line that is begun must be ended. One alone may be of any length.
+  if (!out.empty() && out_bytes + line.text.size() > kMaxQueued) return false;
   if (out.empty() && fits(line.text.size())) {
     const ssize_t n = write_some(line.text, fd);
     if (n == static_cast<ssize_t>(line.text.size())) return true;
     if (n < 0 && errno != EAGAIN && errno != ETOOMANYREFS) return false;  // the reading side finds the end
     out_offset = n > 0 ? static_cast<std::size_t>(n) : 0;
   }
-  if (line.text.size() > kMaxQueued - out_bytes) return false;
   if (fd >= 0 && out_offset == 0) {
     line.fd.reset(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
     if (!line.fd) return false;

@@ -244,8 +244,15 @@ void Primary::closed(const Worker& worker, Member& member, const Value& frame) {
     if (m.servers.count(server->number) != 0) return;
   }
   if (is_listen_key(key) || member.retired || !owner_.may_close(worker)) return;
-  handoff_->forget(server->number);
-  table_.close(*server);
+  close(*server);
+}
+
+// Its descriptors close, so nobody may go on with it: who polls one would stand in the way of the next that
+// gets the number, and a successor would wait to accept on what is not there.
+void Primary::close(Server& server) {
+  handoff_->forget(server.number);
+  for (auto& [worker, member] : members_) member.servers.erase(server.number);
+  table_.close(server);
 }
 
 bool Primary::another_accepts(const Worker& worker, const Member& member, uint32_t server) const {
@@ -285,11 +292,7 @@ void Primary::leave(const Worker& worker) {
 }
 
 void Primary::release(std::string_view group) {
-  for (const Server* server : table_.of(group)) {
-    handoff_->forget(server->number);
-    for (auto& [worker, member] : members_) member.servers.erase(server->number);
-  }
-  table_.close_group(group);
+  for (Server* server : table_.of(group)) close(*server);
 }
 
 void Primary::tell_stalled(const Server& server, uint32_t slot) {

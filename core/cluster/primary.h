@@ -77,6 +77,8 @@ class Primary {
   void leave(const Worker& worker);
   // The app accepts no more: its sockets close.
   void release(std::string_view group);
+  // One of its sockets does.
+  void close(Server& server);
 
   // Does `worker` accept on everything that `old` has open? True when that is nothing.
   bool covers(const Worker& worker, const Worker& old) const;

@@ -210,10 +210,6 @@ void ServerTable::close(Server& server) {
   servers_.erase(server.number);
 }
 
-void ServerTable::close_group(std::string_view group) {
-  for (Server* server : of(group)) close(*server);
-}
-
 void ServerTable::note(const Server& server) {
   List listening;
   for (const uint32_t slot : server.listening) listening.emplace_back(slot);

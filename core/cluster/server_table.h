@@ -83,7 +83,6 @@ class ServerTable {
   void set_listening(Server& server, uint32_t slot, bool yes, uint32_t percent = 0);
   void set_stalled(Server& server, uint32_t slot, bool yes);
   void close(Server& server);
-  void close_group(std::string_view group);
 
  private:
   void note(const Server& server);

@@ -80,9 +80,13 @@ struct Slot {
   // What the processes said by sd_notify. Start: in clock ticks since boot, of a process that the app has named as
   // its main one, which `pid` is then; 0: pid is the keeper's child.
   uint64_t main_start = 0, other_start = 0;
-  uint8_t notices = 0;           // the supervisor's bits
-  char status_text[160] = {};    // the begin of STATUS; NUL-terminated
+  uint8_t notices = 0;           // the supervisor's bits, of main
+  char status_text[151] = {};    // the begin of STATUS; NUL-terminated
+  // What follows counts where its bit of `notices` is set: before, STATUS went on here.
+  int64_t watch_ms = 0;          // the period that the process gave with WATCHDOG_USEC; 0: none
+  int64_t other_spawned_wall = 0;
 };
+static_assert(sizeof(Slot) == 472);  // of layout 6
 
 class SlotTable {
  public:

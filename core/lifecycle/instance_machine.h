@@ -16,6 +16,7 @@
 #pragma once
 
 #include <array>
+#include <bitset>
 #include <cassert>
 #include <cstdint>
 #include <variant>
@@ -87,8 +88,7 @@ struct Policy {
   Millis min_uptime{1000}, restart_delay{0}, exp_backoff{0}, kill{1600}, ready{3000},
       drain{0};                // how long a replaced process may finish what it has
   int stop_signal = 2;
-  std::array<int16_t, 16> stop_codes{};  // exit codes that end in stopped
-  uint8_t stop_code_count = 0;
+  std::bitset<256> stop_codes;  // exit codes that end in stopped
 };
 
 enum class Timer : uint8_t { ready, kill, restart, stable, drain };  // drain is of the other process

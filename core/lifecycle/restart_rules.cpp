@@ -2,15 +2,11 @@
 
 #include <sys/wait.h>
 
-#include <algorithm>
-
 namespace tend::lifecycle {
 namespace {
 
 bool is_stop_code(int32_t status, const Policy& p) {
-  if (!WIFEXITED(status)) return false;
-  const auto end = p.stop_codes.begin() + std::min<std::size_t>(p.stop_code_count, p.stop_codes.size());
-  return std::find(p.stop_codes.begin(), end, WEXITSTATUS(status)) != end;
+  return WIFEXITED(status) && p.stop_codes.test(static_cast<std::size_t>(WEXITSTATUS(status)));
 }
 
 }  // namespace

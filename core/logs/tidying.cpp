@@ -8,15 +8,18 @@ namespace tend::logs {
 
 void Tidying::tidy(std::shared_ptr<LogFile> file, const RotationRules& rules) {
   if (rules.retain <= 0 && !rules.compress) return;
-  const auto [at, first] = next_.try_emplace(file->path());
-  Job job{std::move(file), rules};
-  if (first)
-    begin(std::move(job));
-  else
-    at->second = std::move(job);
+  const std::string path = file->path();
+  waiting_.insert_or_assign(path, Job{std::move(file), rules});
+  if (!busy_) begin();
 }
 
-void Tidying::begin(Job job) {
+void Tidying::begin() {
+  busy_ = !waiting_.empty();
+  if (!busy_) return;
+  auto at = waiting_.upper_bound(last_);
+  if (at == waiting_.end()) at = waiting_.begin();
+  last_ = at->first;
+  const Job job = std::move(waiting_.extract(at).mapped());
   auto failure = std::make_shared<std::string>();
   flight_->start();
   loop::work(
@@ -25,15 +28,11 @@ void Tidying::begin(Job job) {
         if (const Status tidied = job.file->tidy(job.rules); !tidied) *failure = tidied.error().message;
         f->land();
       },
-      [weak = weak_from_this(), path = job.file->path(), failure] {
+      [weak = weak_from_this(), failure] {
         const auto self = weak.lock();
         if (!self) return;
         if (!failure->empty()) self->log_.warn(*failure);
-        const auto at = self->next_.find(path);
-        if (auto more = std::exchange(at->second, std::nullopt))
-          self->begin(std::move(*more));
-        else
-          self->next_.erase(at);
+        self->begin();
       });
 }
 

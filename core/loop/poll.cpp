@@ -1,5 +1,6 @@
 #include "core/loop/poll.h"
 
+#include <cstdlib>
 #include <utility>
 
 namespace tend::loop {
@@ -11,7 +12,9 @@ constexpr int kBroken = -1;  // of events_: no mask
 
 Poll::Poll(Loop& loop, int fd, std::function<void(int)> ready) : ready_(std::move(ready)) {
   auto* raw = new uv_poll_t;
-  if (uv_poll_init(loop.raw(), raw, fd) != 0) {
+  if (const int failed = uv_poll_init(loop.raw(), raw, fd); failed != 0) {
+    // Somebody closed the descriptor that had this number and kept its poll: neither would be heard again.
+    if (failed == UV_EEXIST) std::abort();
     delete raw;  // a descriptor that epoll refuses (a regular file): never ready
     return;
   }

@@ -17,7 +17,7 @@ namespace tend::supervisor {
 namespace {
 
 constexpr int kBigPipe = 1 << 20;
-constexpr int kBigPipes = 32;  // an unprivileged user has 64 MiB of pipes in all (settled 34)
+constexpr std::size_t kBigPipes = 32;  // an unprivileged user has 64 MiB of pipes in all (settled 34)
 
 struct Pipe {
   UniqueFd read, write;
@@ -44,7 +44,10 @@ Result<Pipe> make_pipe() {
 std::optional<keeper::Repeat> repeat_of(const Instance& app, const keeper::SpawnRequest& request,
                                         std::size_t sockets, bool channel, bool heartbeat) {
   using keeper::Repeat;
-  if (!app.policy.autorestart || request.child_fds.size() > Repeat::kMaxFds) return std::nullopt;
+  const auto& final_codes = app.policy.stop_codes;
+  if (!app.policy.autorestart || request.child_fds.size() > Repeat::kMaxFds ||
+      final_codes.count() > Repeat::kMaxStopCodes)
+    return std::nullopt;
   std::string ends = app.spec->disable_logs ? "iss" : "ioe";
   ends.append(sockets, Repeat::kSame);
   if (channel) ends += Repeat::kChannel;
@@ -52,8 +55,9 @@ std::optional<keeper::Repeat> repeat_of(const Instance& app, const keeper::Spawn
   Repeat out;
   out.fd_count = static_cast<uint8_t>(ends.copy(out.fds, sizeof out.fds));
   out.whole_tree = app.policy.treekill ? 1 : 0;
-  out.stop_code_count = app.policy.stop_code_count;
-  std::copy_n(app.policy.stop_codes.begin(), app.policy.stop_code_count, out.stop_codes);
+  for (std::size_t code = 0; code < final_codes.size(); ++code) {
+    if (final_codes.test(code)) out.stop_codes[out.stop_code_count++] = static_cast<int16_t>(code);
+  }
   return out;
 }
 
@@ -198,10 +202,8 @@ Status Executor::hand_over(Instance& app, const PlanInput& in, keeper::SpawnRequ
     if (!made) return tl::unexpected(made.error());
     notify = std::move(*made);
   }
-  if (big_pipes_ < kBigPipes) {
-    for (const int fd : {out->read.get(), err->read.get()}) {
-      if (fcntl(fd, F_SETPIPE_SZ, kBigPipe) > 0) ++big_pipes_;
-    }
+  if (big_pipes_.size() < kBigPipes) {
+    for (const int fd : {out->read.get(), err->read.get()}) fcntl(fd, F_SETPIPE_SZ, kBigPipe);
   }
   if (app.identity.uid >= 0) {  // so that the app may open /dev/stdout anew (settled 34)
     const auto uid = static_cast<uid_t>(app.identity.uid);
@@ -260,6 +262,7 @@ Status Executor::hand_over(Instance& app, const PlanInput& in, keeper::SpawnRequ
 
 void Executor::adopt_log(Instance& app, uint32_t spawn, logs::Channel channel, UniqueFd pipe) {
   failpoint("log.adopt.before");
+  if (fcntl(pipe.get(), F_GETPIPE_SZ) >= kBigPipe) big_pipes_.insert({app.id, spawn, channel});
   m_.logs.add({app.id, spawn, channel}, std::move(pipe), stream_options(app, channel));
   failpoint("log.adopt.after");
 }
@@ -319,6 +322,7 @@ void Executor::process_ended(Instance& app, uint32_t spawn) {
   const auto open = std::make_shared<int>(2);
   for (const auto channel : {logs::Channel::out, logs::Channel::err}) {
     const std::string name = keep_name(channel == logs::Channel::out ? "out" : "err", id, spawn);
+    big_pipes_.erase({id, spawn, channel});
     // The keeper's copy goes last: until then what the pipe holds survives a kill of this process.
     m_.logs.finish({id, spawn, channel}, [this, name, id, spawn, open] {
       failpoint("log.finished");

@@ -3,7 +3,9 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <string_view>
+#include <tuple>
 
 #include "core/base/clock.h"
 #include "core/base/log.h"
@@ -73,7 +75,7 @@ class Executor {
   Find find_;
   LogsEnded logs_ended_;
   Noted noted_;
-  int big_pipes_ = 0;
+  std::set<std::tuple<uint32_t, uint32_t, logs::Channel>> big_pipes_;  // of living processes
 };
 
 // The name under which the keeper holds a descriptor of one process: "out/3.7".

@@ -25,6 +25,7 @@ Workers::Owner Supervisor::workers_owner() {
           },
           [this](Instance& app, uint32_t spawn, const Value& message) { said(app, spawn, message); },
           [this](const Instance& app) { canaries_.stalled(app); },
+          [this](const Instance& app) { note(app); },
           [this](const Instance& app) {
             write_soon({app.id, record_of(app)});
           },

@@ -128,6 +128,7 @@ void Heartbeats::resume(const Instance& app, uint32_t spawn) {
   if (!may_answer(*app.spec) || (!app.main.watches && !must)) return;
   Patient& p = enter(app, spawn);
   p.watchdog = app.main.watches;
+  if (app.main.watch_period.n > 0) watch_each(p, app.main.watch_period);
   p.pulse.answered = p.pulse.answered || p.watchdog;
   lifecycle::owe(p.pulse, witness(p, clock_.now()));
   sleep_until_due();
@@ -223,14 +224,22 @@ void Heartbeats::watchdog_trigger(uint32_t id, uint32_t spawn) {
 }
 
 void Heartbeats::watchdog_period(uint32_t id, uint32_t spawn, Millis period) {
-  const Instance* app = owner_.find(id);
-  if (app == nullptr || !may_answer(*app->spec)) return;
+  Instance* app = owner_.find(id);
+  Side* side = app == nullptr ? nullptr : side_of(*app, spawn);
+  if (side == nullptr || !may_answer(*app->spec)) return;
   Patient& p = enter(*app, spawn);
-  if (period.n == 0) p.watchdog = false;
-  if (period.n == 0) return;
+  side->watch_period = period;
+  if (period.n == 0)
+    p.watchdog = side->watches = false;
+  else
+    watch_each(p, period);
+  owner_.noted(*app);
+  sleep_until_due();
+}
+
+void Heartbeats::watch_each(Patient& p, Millis period) {
   p.policy.interval = Millis{std::max<int64_t>(period.n / p.policy.misses, 1)};
   p.due = next_on_grid(clock_.now(), p.policy.interval);
-  sleep_until_due();
 }
 
 void Heartbeats::excuse(uint32_t id, uint32_t spawn) {

@@ -71,6 +71,7 @@ class Heartbeats {
   struct Patient;
   Patient* find(uint32_t id, uint32_t spawn);
   Patient& enter(const Instance& app, uint32_t spawn);
+  void watch_each(Patient& p, Millis period);
   void pong(const Key& key, const ipc::Pong& pong, bool hello);
   void signed_of(Patient& p, const Instance& app, Millis lag);
   void tick();

@@ -41,6 +41,7 @@ struct Side {
   bool probed = false;    // its probe was answered
   bool answers = false;   // it said that it answers pings
   bool watches = false;   // it has sent WATCHDOG=1
+  Millis watch_period{0};  // which it gave for that; 0: none
   // With `listen` each seat has two sockets, and a successor gets the one that its predecessor has not: so
   // the old process can be left without new connections while it finishes.
   bool second = false;

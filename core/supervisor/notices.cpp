@@ -21,7 +21,8 @@ constexpr Millis kStrangerKept{200};  // so that one who floods the socket does 
 constexpr int kDeepest = 64;          // ancestors that are looked at
 constexpr std::string_view kUnnamed = "stored";
 
-enum : uint8_t { kReloading = 1, kStopping = 2 };  // Slot::notices
+// Slot::notices. kMore: the fields behind STATUS are there.
+enum : uint8_t { kReloading = 1, kStopping = 2, kReady = 8, kProbed = 16, kMore = 32 };
 
 // What a sender may say that has ended before it was looked at: nobody is believed a pid, a descriptor or a
 // sign of life by it.
@@ -276,16 +277,28 @@ void Notices::main_ended(uint32_t id, uint32_t spawn) {
 
 void Notices::note(const Instance& app, journal::Slot& slot) {
   if (app.other.notified) slot.other_start = app.other.notified->start;
+  slot.notices =
+      static_cast<uint8_t>(kMore | (app.main.ready ? kReady : 0) | (app.main.probed ? kProbed : 0));
+  slot.watch_ms = app.main.watch_period.n;
+  slot.other_spawned_wall = app.other.spawned_wall;
   if (!app.main.notified) return;
   const Notified& said = *app.main.notified;
   slot.main_start = said.start;
-  slot.notices = static_cast<uint8_t>((said.reloading ? kReloading : 0) | (said.stopping ? kStopping : 0));
+  slot.notices = static_cast<uint8_t>(slot.notices | (said.reloading ? kReloading : 0) |
+                                      (said.stopping ? kStopping : 0));
   copy_text(said.status, slot.status_text, sizeof slot.status_text);
 }
 
 void Notices::recall(Instance& app, const journal::Slot& slot) {
   if (slot.other_start != 0) said_by(app.other).start = slot.other_start;
-  if (slot.main_start == 0 && slot.notices == 0 && slot.status_text[0] == '\0') return;
+  app.main.ready = (slot.notices & kReady) != 0;
+  app.main.probed = (slot.notices & kProbed) != 0;
+  if ((slot.notices & kMore) != 0) {
+    app.main.watch_period = Millis{slot.watch_ms};
+    app.other.spawned_wall = slot.other_spawned_wall;
+  }
+  const bool spoke = (slot.notices & (kReloading | kStopping)) != 0 || slot.status_text[0] != '\0';
+  if (slot.main_start == 0 && !spoke) return;
   Notified& said = said_by(app.main);
   said.start = slot.main_start;
   said.reloading = (slot.notices & kReloading) != 0;
@@ -296,7 +309,10 @@ void Notices::recall(Instance& app, const journal::Slot& slot) {
 void Notices::resume(Instance& app, uint32_t spawn) {
   Side* side = side_of(app, spawn);
   if (side == nullptr || !side->notified) return;
-  if (side->notified->stopping) m_.workers.retire(app, spawn);
+  if (side->notified->stopping) {
+    m_.workers.retire(app, spawn);
+    sinks.stopping(app.id, spawn);
+  }
   if (side->notified->start == 0) return;
   if (!follow(app, *side, spawn, side->pid, side->notified->start)) main_ended(app.id, spawn);
 }

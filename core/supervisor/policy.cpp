@@ -28,8 +28,8 @@ lifecycle::Policy policy_of(const AppSpec& spec, bool canary) {
   const int number = signal_number(spec.kill_signal);
   p.stop_signal = number > 0 ? number : SIGINT;
   for (const int64_t code : spec.stop_exit_codes) {
-    if (p.stop_code_count < p.stop_codes.size())
-      p.stop_codes[p.stop_code_count++] = static_cast<int16_t>(code);
+    if (code >= 0 && static_cast<std::size_t>(code) < p.stop_codes.size())
+      p.stop_codes.set(static_cast<std::size_t>(code));
   }
   return p;
 }

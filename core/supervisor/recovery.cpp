@@ -93,6 +93,7 @@ void Supervisor::recover(Left left) {
     if (const Instance* app = find(id)) note(*app);
   });
   std::unordered_map<uint32_t, bool> wishes;
+  std::set<uint32_t> deleting;
   std::map<uint32_t, std::shared_ptr<const BaseEnv>> envs;
   for (const journal::Record& r : left.wanted.records) {
     if (r.id == kCounterId) {
@@ -107,6 +108,7 @@ void Supervisor::recover(Left left) {
       next_env_ = std::max(next_env_, number + 1);
     } else if (r.id >= kWishIds) {
       wishes[r.id - kWishIds] = r.body.at("wanted").boolean();
+      if (r.body.at("deleting").boolean()) deleting.insert(r.id - kWishIds);
     }
   }
   for (const journal::Record& r : left.wanted.records) {
@@ -120,6 +122,7 @@ void Supervisor::recover(Left left) {
       (*app)->base_env = envs[static_cast<uint32_t>(env.integer())];
     }
     next_id_ = std::max(next_id_, r.id + 1);
+    (*app)->deleting = deleting.count(r.id) != 0;
     table_.emplace(r.id, std::move(*app));
   }
   failpoint("recover.journal");
@@ -222,6 +225,8 @@ void Supervisor::recover(Left left) {
     }
     const bool has_process = known.count({id, s.spawn}) != 0;
     const auto arm = [&](Timer timer, Millis at) { executor_.run(app, lifecycle::Arm{s.spawn, timer, at}); };
+    const bool serves = s.phase == Phase::launching || s.phase == Phase::online;
+    if (serves && s.condemned != lifecycle::Cause::none) arm(Timer::kill, s.kill_due);
     // An end that nobody saw: both daemons died, or a stop came between the wish to spawn and the spawn.
     if (!has_process && (s.phase == Phase::online || (s.phase == Phase::stopping && !s.exited))) {
       feed(id, lifecycle::Exited{s.spawn, lifecycle::kStatusUnknown});

@@ -78,8 +78,7 @@ void restore(Supervisor& supervisor, const SharedCall& call, const Value& apps) 
       shared_spec = (*saved)->spec;
     Env env = env_from_value(v.at("env"));
     Instance& app = supervisor.add((*saved)->spec, supervisor.intern(std::move(env)), (*saved)->identity,
-                                   (*saved)->unique_id, asked, {.spare = !(*saved)->seat});
-    app.increment = (*saved)->increment;
+                                   (*saved)->unique_id, asked, {.spare = !(*saved)->seat, .increment = (*saved)->increment});
     if (!v.at("wanted").boolean(true)) {
       results.push_back(outcome(app, "restored", true));
       results.back().as<Map>()->set("script", app.spec->script);

@@ -1,5 +1,6 @@
 #include "core/supervisor/spawn_plan.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -43,7 +44,9 @@ Result<std::string> find_program(const std::string& word, const Env& env, const 
   const std::string* path = find_variable(env, "PATH");
   for (const std::string& dir : split(path != nullptr ? *path : "/usr/local/bin:/usr/bin:/bin", ':')) {
     const std::string candidate = (dir.empty() ? cwd : dir) + "/" + word;
-    if (access(candidate.c_str(), X_OK) == 0) return candidate;
+    struct stat info {};  // a folder may be entered, which is not executed
+    if (access(candidate.c_str(), X_OK) == 0 && stat(candidate.c_str(), &info) == 0 && S_ISREG(info.st_mode))
+      return candidate;
   }
   return fail("interpreter " + printable(word) + ": not found in PATH");
 }

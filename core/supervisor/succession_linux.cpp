@@ -41,6 +41,10 @@ void find_unborn(const Home& home, keeper::Mirror& mirror, Log& log) {
   const SystemClock clock;
   const Millis end = clock.now() + kUnborn;
   for (auto left = bearers_of_its_title(home); !left.empty(); left = bearers_of_its_title(home)) {
+    if (clock.now() >= end + kUnborn) {  // not even killed: the kernel holds it
+      log.error("process " + std::to_string(left.front().pid) + " of the lost keeper cannot be ended");
+      break;
+    }
     if (clock.now() >= end) {
       for (const tree::Marked& child : left)
         ::syscall(SYS_pidfd_send_signal, child.pidfd.get(), SIGKILL, nullptr, 0);

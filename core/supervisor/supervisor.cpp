@@ -73,7 +73,7 @@ Supervisor::Supervisor(Mechanisms mechanisms, journal::Journal& journal, journal
     heartbeats_.watchdog_trigger(id, spawn);
   };
   notices_.sinks.watchdog_period = [this](uint32_t id, uint32_t spawn, uint64_t us) {
-    heartbeats_.watchdog_period(id, spawn, Millis{static_cast<int64_t>(us / 1000)});
+    heartbeats_.watchdog_period(id, spawn, Millis{static_cast<int64_t>((us + 999) / 1000)});
   };
 }
 
@@ -108,6 +108,14 @@ std::shared_ptr<const BaseEnv> Supervisor::intern(Env env) {
   return fresh;
 }
 
+void Supervisor::forget_unused_envs() {
+  std::erase_if(envs_, [this](const auto& entry) {
+    if (!entry.second.expired()) return false;
+    pending_.push_back({kEnvIds + entry.first, Value()});
+    return true;
+  });
+}
+
 Instance& Supervisor::add(std::shared_ptr<const AppSpec> spec, std::shared_ptr<const BaseEnv> env,
                           Identity identity, const std::string& unique_id, const Asked& asked, Part part) {
   if (table_.empty()) next_id_ = 0;  // compat.md 4.7
@@ -117,7 +125,9 @@ Instance& Supervisor::add(std::shared_ptr<const AppSpec> spec, std::shared_ptr<c
   app->slot = free_slot(*spec, unique_id);
   app->canary = part.canary;
   if (!part.spare) app->seat = reloads_without_gap(*spec) ? free_seat(*spec) : app->slot;
-  if (!spec->increment_var.empty()) {
+  if (part.increment) {
+    app->increment = *part.increment;
+  } else if (!spec->increment_var.empty()) {
     int64_t highest = -1;
     for (const auto& [id, other] : table_) {
       if (other->spec->name == spec->name) highest = std::max(highest, other->increment);
@@ -183,7 +193,9 @@ void Supervisor::reload(Instance& app, const Asked& asked, lifecycle::Cause caus
 void Supervisor::stop(Instance& app, const Asked& asked, bool drain) {
   app.cause_text = asked.text;
   app.cause_wall = m_.clock.wall().n;
-  pending_.push_back({kWishIds + app.id, Value(Map{{"wanted", false}})});
+  Map wish{{"wanted", false}};
+  if (app.deleting) wish.append("deleting", true);
+  pending_.push_back({kWishIds + app.id, Value(std::move(wish))});
   feed(app.id, lifecycle::Stop{drain && reloads_without_gap(*app.spec)});
 }
 
@@ -217,6 +229,7 @@ void Supervisor::flush(std::function<void(bool)> done) {
   // undo it.
   if (!queue_.empty())
     return m_.loop.defer([this, then = std::move(done)]() mutable { flush(std::move(then)); });
+  forget_unused_envs();
   if (pending_.empty()) return journal_.settled(std::move(done));
   if (wanted_changed) wanted_changed();
   journal_.append(std::exchange(pending_, {}), std::move(done));
@@ -332,14 +345,8 @@ void Supervisor::erase(Instance& app) {
         },
         [] {});
   }
-  const uint32_t env = owned->base_env ? owned->base_env->number : 0;
   bus_.publish("delete", *owned, owned->state.phase, m_.clock.wall().n);
   owned.reset();
-  const auto it = envs_.find(env);
-  if (it != envs_.end() && it->second.expired()) {
-    envs_.erase(it);
-    pending_.push_back({kEnvIds + env, Value()});
-  }
   // Without its slot an instance that the journal still knows would count as one that never began.
   m_.loop.defer([this, id] {
     flush([this, id](bool durable) {

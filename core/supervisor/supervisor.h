@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -42,6 +43,7 @@ struct Asked {
 struct Part {
   bool spare = false;
   uint32_t canary = 0;  // percent of the connections; 0: it is none
+  std::optional<int64_t> increment = {};  // of a saved one; none: the next
 };
 
 class Supervisor {
@@ -108,6 +110,7 @@ class Supervisor {
   void erase(Instance& app);
   void place_sides(Instance& app, const lifecycle::State& before);
   void release_sockets(const Instance& app);
+  void forget_unused_envs();
   Workers::Owner workers_owner();
   Heartbeats::Owner heartbeats_owner();
   Notices::Owner notices_owner();

@@ -115,7 +115,7 @@ Result<std::vector<int>> Workers::sockets(const Instance& app) {
     if (!address) return tl::unexpected(address.error());
     cluster::Server* server = primary_.servers().find(member.group, key);
     if (server != nullptr && !(server->address == *address)) {  // the file says otherwise now
-      primary_.servers().close(*server);
+      primary_.close(*server);
       server = nullptr;
     }
     if (server == nullptr) {
@@ -169,7 +169,7 @@ void Workers::mark(uint32_t id, uint32_t spawn, bool Side::*sign) {
   Instance* app = owner_.find(id);
   Side* side = app == nullptr ? nullptr : side_of(*app, spawn);
   if (side == nullptr) return;
-  side->*sign = true;
+  if (!std::exchange(side->*sign, true)) owner_.noted(*app);
   judge_ready(id, spawn);
 }
 

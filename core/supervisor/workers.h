@@ -34,6 +34,7 @@ class Workers final : private cluster::Store {
     std::function<void(uint32_t server, Value body)> note;             // durably; null: forget
     std::function<void(Instance&, uint32_t spawn, const Value& message)> said;  // none of Node's own or tend's
     std::function<void(const Instance&)> stalled;                      // it leaves connections waiting
+    std::function<void(const Instance&)> noted;                        // its slot is
     std::function<void(const Instance&)> changed;                      // its record is to be written again
     std::function<std::vector<int>(const Instance&, uint32_t spawn)> pids;  // the process and its descendants
   };

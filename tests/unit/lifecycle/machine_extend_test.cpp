@@ -90,7 +90,7 @@ TEST_CASE("a replaced process may ask for more time, until it is killed") {
 
 TEST_CASE("an end without a status is no crash and no stop code, and is counted like any other") {
   Driver d;
-  d.policy.stop_code_count = 1;  // 0
+  d.policy.stop_codes.set(0);
   d.run();
   CHECK(d.crash(10, kStatusForked) == Phase::launching);
   CHECK(d.state.cause == Cause::exited);

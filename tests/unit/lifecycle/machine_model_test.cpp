@@ -30,7 +30,7 @@ std::vector<Policy> policies() {
   Policy slow;
   slow.restart_delay = Millis{400};
   slow.max_restarts = 3;
-  slow.stop_code_count = 1;
+  slow.stop_codes.set(0);
   all.push_back(slow);
   Policy patient = ready;
   patient.treekill = false;

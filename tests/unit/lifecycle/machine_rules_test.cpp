@@ -114,8 +114,7 @@ TEST_CASE("autorestart off and stop codes end in stopped, a signal is no code") 
   CHECK(!off.state.wanted);
 
   Driver d;
-  d.policy.stop_codes = {0, 42};
-  d.policy.stop_code_count = 2;
+  d.policy.stop_codes.set(0).set(42);
   d.run();
   CHECK(d.crash(1, exit_code(7)) == Phase::launching);
   d.feed(Spawned{2});

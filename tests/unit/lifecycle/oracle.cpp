@@ -368,9 +368,7 @@ void Oracle::relaunch_after(Millis wait) {
 }
 
 bool Oracle::is_stop_code(int32_t status) const {
-  if (!WIFEXITED(status)) return false;
-  const auto end = p_.stop_codes.begin() + p_.stop_code_count;
-  return std::find(p_.stop_codes.begin(), end, WEXITSTATUS(status)) != end;
+  return WIFEXITED(status) && p_.stop_codes[static_cast<std::size_t>(WEXITSTATUS(status))];
 }
 
 }  // namespace tend::lifecycle

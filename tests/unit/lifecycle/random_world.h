@@ -27,7 +27,7 @@ struct RandomWorld {
     if (chance(30)) p.restart_delay = Millis{below(500)};
     if (chance(30)) p.exp_backoff = Millis{1 + below(300)};
     p.kill = Millis{below(2000)};
-    if (chance(30)) p.stop_code_count = 1;
+    if (chance(30)) p.stop_codes.set(0);
     return p;
   }
   void later(const Event& e, int64_t delay) { agenda.emplace(driver.now + Millis{delay}, e); }

@@ -1,0 +1,143 @@
+"""What a supervisor was in the middle of, or was told by an app, is known to the one that takes over."""
+
+import os
+import signal
+import socket
+import time
+import unittest
+from pathlib import Path
+
+from harness import SCALE, TendTest, alive, free_port, wait_for
+from notify_test import PRELUDE
+
+
+class Takeover(TendTest):
+    def setUp(self):
+        super().setUp()
+        self.tend.supervisor_may_die = True
+
+    def kill_supervisor(self):
+        pid = self.tend.pids()[0]
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: not alive(pid), what="the supervisor's end")
+        self.tend.ok("ping")
+
+    def speaker(self, body, *args):
+        self.tend.script("app.py", PRELUDE + body)
+        self.tend.ok("start", "app.py", *args)
+        wait_for((self.tend.work / "said").exists, what="its word")
+
+    def assert_undisturbed(self, pid, seconds):
+        time.sleep(seconds * SCALE)
+        app = self.tend.app("app")
+        self.assertEqual((app["pid"], app["pm2_env"]["restart_time"]), (pid, 0), self.tend.daemon_log())
+
+    def test_who_is_being_ended_as_hung_and_does_not_go_is_killed(self):
+        self.tend.script("app.py", PRELUDE + "signal.signal(signal.SIGTERM, lambda *_: note('asked'))\n"
+                         "say('WATCHDOG=1')\nwhile True: time.sleep(1)\n")
+        self.tend.json_file("e.json", {"apps": [{
+            "name": "app", "script": "app.py", "heartbeat_interval": 100 * SCALE, "heartbeat_misses": 3,
+            "heartbeat_action": "signal:SIGTERM", "kill_timeout": 3000 * SCALE}]})
+        self.tend.ok("start", "e.json")
+        first = self.tend.app("app")["pid"]
+        wait_for((self.tend.work / "asked").exists, timeout=20 * SCALE, what="the signal")
+        self.kill_supervisor()
+        wait_for(lambda: not alive(first), timeout=20 * SCALE, what="the hung process's end")
+        wait_for(lambda: self.tend.app("app")["pid"] not in (0, first), timeout=20, what="its successor")
+
+    WATCHED = ("--heartbeat-interval", str(100 * SCALE))
+
+    def test_the_watchdog_period_that_an_app_gave_is_kept(self):
+        self.speaker("say('WATCHDOG_USEC=600000000')\nsay('WATCHDOG=1')\nbarrier()\nnote('said')\ntime.sleep(1000)\n",
+                     *self.WATCHED)
+        pid = self.tend.app("app")["pid"]
+        self.kill_supervisor()
+        self.assert_undisturbed(pid, 2)
+
+    def test_an_app_that_ended_its_watchdog_has_none_afterwards(self):
+        self.speaker("say('WATCHDOG=1')\nsay('WATCHDOG_USEC=0')\nbarrier()\nnote('said')\ntime.sleep(1000)\n",
+                     *self.WATCHED)
+        pid = self.tend.app("app")["pid"]
+        self.kill_supervisor()
+        self.assert_undisturbed(pid, 2)
+
+    def test_an_app_that_said_it_is_stopping_may_be_silent(self):
+        self.speaker("say('WATCHDOG=1')\nsay('STOPPING=1')\nbarrier()\nnote('said')\ntime.sleep(1000)\n",
+                     *self.WATCHED)
+        pid = self.tend.app("app")["pid"]
+        self.kill_supervisor()
+        self.assert_undisturbed(pid, 2)
+
+    def test_ready_is_remembered_while_the_probe_is_not_answered_yet(self):
+        port = free_port()
+        self.tend.script("app.py", PRELUDE + "say('READY=1')\nbarrier()\nnote('said')\nwait_file('open')\n"
+                         f"s = socket.create_server(('127.0.0.1', {port}))\ntime.sleep(1000)\n")
+        self.tend.json_file("e.json", {"apps": [{
+            "name": "app", "script": "app.py", "wait_ready": True, "listen_timeout": 15000 * SCALE,
+            "probe": f"tcp://127.0.0.1:{port}", "probe_for": "both", "probe_interval": 200}]})
+        start = self.tend.popen("start", "e.json")
+        wait_for((self.tend.work / "said").exists, timeout=15 * SCALE, what="READY=1")
+        self.kill_supervisor()
+        self.assertEqual(self.tend.status("app"), "launching")
+        (self.tend.work / "open").write_text("")
+        start.communicate(timeout=60)
+        self.tend.wait_status("app", "online", timeout=10 * SCALE)
+        self.assertEqual(self.tend.app("app")["pm2_env"]["restart_time"], 0)
+
+    def test_what_was_being_deleted_is_deleted(self):
+        self.tend.script("app.py", "import signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+                         "open('said', 'w').close()\ntime.sleep(1000)\n")
+        self.tend.ok("start", "app.py", "--kill-timeout", str(2000 * SCALE))
+        wait_for((self.tend.work / "said").exists, what="its start")
+        delete = self.tend.popen("delete", "app")
+        wait_for(lambda: self.tend.status("app") == "stopping", what="the stop")
+        self.kill_supervisor()
+        delete.communicate(timeout=60)
+        wait_for(lambda: self.tend.jlist() == [], timeout=15 * SCALE, what="the empty list")
+
+    def test_environments_that_nobody_uses_any_more_leave_the_journal(self):
+        self.tend.sleeper()
+        self.tend.json_file("e.json", {"apps": [{"name": "app", "script": "sleeper.sh"}]})
+        for build in range(5):
+            self.tend.ok("start", "e.json", env={"BUILD_ID": f"build-number-{build}"})
+        self.tend.ok("delete", "all")
+        self.kill_supervisor()
+        # One more write; the records are rewritten without the dead ones when these outweigh them.
+        for build in range(200):
+            if b"build-number-1" not in self.journal():
+                break
+            self.tend.ok("start", "sleeper.sh", "--name", "last", "-f", env={"BUILD_ID": "z" * 4000 + str(build)})
+            self.tend.ok("delete", "all")
+        self.assertNotIn(b"build-number-1", self.journal())
+
+    def journal(self):
+        return b"".join(p.read_bytes() for p in Path(self.tend.home).glob("*journal*") if p.is_file())
+
+    def test_an_app_whose_listen_address_changed_answers_there_after_each_way_of_starting_it(self):
+        self.need("node")
+        self.tend.script("app.js", "require('http').createServer((q, r) => r.end('pong')).listen({fd: 3})\n")
+        for balance in ("rr", "reuseport"):
+            for verb in ("start", "startOrReload"):
+                ports = [free_port(), free_port()]
+                for port in ports:
+                    self.tend.json_file("e.json", {"apps": [{
+                        "name": "app", "script": "app.js", "instances": 2, "balance": balance,
+                        "listen": f"127.0.0.1:{port}"}]})
+                    self.tend.ok(verb, "e.json")
+                    for _ in range(4):
+                        self.assertEqual(self.ask(port), "pong", f"{balance} {verb}")
+                self.tend.ok("delete", "all")
+
+    @staticmethod
+    def ask(port):
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as s:
+            s.settimeout(5)
+            s.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            answer = b""
+            while part := s.recv(4096):
+                answer += part
+        return answer.rpartition(b"\r\n\r\n")[2].decode()
+
+
+if __name__ == "__main__":
+    unittest.main()
