@@ -83,6 +83,8 @@ std::string own_program(const Session& s) {
     const std::string file = dir + (s.pm2 ? "/pm2" : "/tend");
     if (!dir.empty() && dir[0] == '/' && real(file) == self) return file;
   }
+  // Not the file that a link leads to: by another name it is another program.
+  if (real(s.caller.program) == self) return s.caller.program;
   return self;
 }
 

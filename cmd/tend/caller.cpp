@@ -63,6 +63,8 @@ Caller look_around(const std::vector<std::string>& argv) {
   }
   char cwd[PATH_MAX];
   if (::getcwd(cwd, sizeof cwd) != nullptr) caller.cwd = cwd;
+  if (const std::string& called = argv[0]; called.find('/') != std::string::npos)
+    caller.program = called[0] == '/' ? called : caller.cwd + "/" + called;
   const auto entry = passwd_entry(::geteuid());
   caller.user = entry.empty() ? std::to_string(::geteuid()) : entry[0];
   const char* home = caller.variable("HOME");

@@ -17,6 +17,7 @@ struct Caller {
   std::string user_home;
   std::string user;          // name of the effective uid, or its number
   std::string command_line;  // for the cause of an event
+  std::string program;       // the name that it was called by, absolute; "" when PATH led to it
   std::vector<std::pair<std::string, std::string>> environment;
 
   const char* variable(std::string_view name) const;  // nullptr when not set

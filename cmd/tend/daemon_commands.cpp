@@ -97,6 +97,7 @@ UniqueFd watch_keeper(Session& s) {
 }
 
 int kill_daemon(Session& s) {
+  if (extra_word(s)) return s.exit_of(kUsage);
   if (s.args.has("supervisor")) return kill_supervisor(s);
   if (const Status up = s.connect(Need::existing); !up)
     return Session::no_daemon(up.error()) ? none_runs(s) : s.fail(up.error());

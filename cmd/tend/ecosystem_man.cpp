@@ -135,8 +135,8 @@ the variables of
 .Li env_file ,
 which is read at each start;
 .It
-.Li deploy.NAME.env ,
-.Li env
+.Li env ,
+.Li deploy.NAME.env
 and
 .Li env_NAME ,
 where

@@ -4,6 +4,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdint>
 #include <utility>
@@ -14,7 +15,7 @@
 namespace tend::cli {
 namespace {
 
-constexpr int kAgainMs = 20;
+constexpr int kAgainMs = 20, kAgainAtMostMs = 500;
 
 }  // namespace
 
@@ -46,6 +47,7 @@ void EventFeed::read() {
   sigset_t all;
   ::sigfillset(&all);
   ::pthread_sigmask(SIG_BLOCK, &all, nullptr);
+  int wait = kAgainMs;
   while (!ended_) {
     if (auto client = ipc::RpcClient::connect(socket_)) {
       put(Value());
@@ -55,8 +57,10 @@ void EventFeed::read() {
         return true;
       });
       connected_ = false;
+      wait = kAgainMs;
     }
-    if (!ended_) ::poll(nullptr, 0, kAgainMs);
+    if (!ended_) ::poll(nullptr, 0, wait);
+    wait = std::min(wait * 2, kAgainAtMostMs);
   }
 }
 

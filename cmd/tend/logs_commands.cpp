@@ -114,9 +114,33 @@ std::string event_line(const Value& event) {
          "\n";
 }
 
-int follow(Session& s, std::vector<LogSource>& sources, std::vector<Opened>& opened,
+// The files of apps that came since the command began, or of new instances, beside those that are known.
+void follow_new(Session& s, const Value& params, std::vector<LogSource>& sources, Follower& follower,
+                Millis since) {
+  s.disconnect();  // it may be of a former supervisor
+  auto reply = s.ask(api::kList, params.map(), Need::existing);
+  if (!reply) return;
+  for (LogSource& source : sources_of(s, reply->at("apps").list())) {
+    if (std::any_of(sources.begin(), sources.end(), [&](const auto& x) { return x.path == source.path; }))
+      continue;
+    UniqueFd fd(::open(source.path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    struct stat st {};
+    struct statx born {};
+    const bool known = fd && ::fstat(fd.get(), &st) == 0 &&
+                       ::statx(fd.get(), "", AT_EMPTY_PATH, STATX_BTIME, &born) == 0 &&
+                       (born.stx_mask & STATX_BTIME) != 0;
+    // What an older file had before is not of now.
+    const bool fresh = known && born.stx_btime.tv_sec * 1000 + born.stx_btime.tv_nsec / 1'000'000 >= since.n;
+    const int64_t from = fresh || !fd ? 0 : int64_t{st.st_size};
+    sources.push_back(source);
+    follower.add(source.path, std::move(fd), from, "");
+  }
+}
+
+int follow(Session& s, const Value& params, std::vector<LogSource>& sources, std::vector<Opened>& opened,
            std::vector<std::string>& begun, const LogStyle& style) {
   const SystemClock clock;
+  const Millis since = clock.wall();
   std::size_t width = 3;
   Follower follower([&](std::size_t index, std::string_view line) {
     const LogSource& source = sources[index];
@@ -131,13 +155,16 @@ int follow(Session& s, std::vector<LogSource>& sources, std::vector<Opened>& ope
   for (std::size_t i = 0; i < sources.size(); ++i) {
     follower.add(sources[i].path, std::move(opened[i].fd), opened[i].tail.end, std::move(begun[i]));
   }
-  std::optional<EventFeed> feed;  // what happens to the apps, as PM2 tells it between the lines
-  if (s.pm2 && style.json) feed.emplace(s.home.socket());
+  EventFeed feed(s.home.socket());  // what happens to the apps, as PM2 tells it between the lines
   for (;;) {
-    if (auto ok = follower.step(1000, feed ? feed->fd() : -1); !ok) return s.fail(ok.error());
-    for (const Value& event : feed ? feed->take() : std::vector<Value>()) {
-      if (event.at("kind").text() == "event") s.print(event_line(event));
+    if (auto ok = follower.step(1000, feed.fd()); !ok) return s.fail(ok.error());
+    bool started = false;
+    for (const Value& event : feed.take()) {
+      const bool told = event.at("kind").text() == "event";
+      started = started || !told || event.at("event").text() == "online";
+      if (told && s.pm2 && style.json) s.print(event_line(event));
     }
+    if (started) follow_new(s, params, sources, follower, since);
     s.flush();
   }
 }
@@ -147,8 +174,7 @@ int logs(Session& s) {
   const bool all = words.empty() || (words.size() == 1 && words[0] == "all");
   Map params{{"detail", "full"}, {"cwd", s.caller.cwd}};
   if (!all) params.set("targets", List(words.begin(), words.end()));
-  auto reply =
-      s.ask(api::kList, std::move(params), s.pm2 && !s.args.nostream ? Need::started : Need::existing);
+  auto reply = s.ask(api::kList, params, s.pm2 && !s.args.nostream ? Need::started : Need::existing);
   if (!reply) {
     if (!Session::no_daemon(reply.error())) return s.fail(reply.error());
     if (!s.pm2) s.complain("no daemon runs in " + printable(s.home.dir));
@@ -184,7 +210,7 @@ int logs(Session& s) {
     const bool shown = opened.back().fd && !style.fields && !(s.pm2 && style.json);
     begun.push_back(shown ? print_tail(s, source, opened.back(), style, streams) : std::string());
   }
-  return streams ? follow(s, sources, opened, begun, style) : static_cast<int>(kDone);
+  return streams ? follow(s, params, sources, opened, begun, style) : static_cast<int>(kDone);
 }
 
 // Never through a link: the folder may belong to somebody who would like another file emptied.

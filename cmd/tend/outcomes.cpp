@@ -187,4 +187,13 @@ Millis patience_for(Session& s, const List& targets, bool reload) {
   return reload ? std::max(sum, longest) : longest;
 }
 
+bool extra_word(Session& s) {
+  if (s.args.words.empty()) return false;
+  if (s.pm2)
+    s.say(pm2::plain("\nUnknown command argument: " + printable(s.args.words[0]), s.colour()));
+  else
+    s.complain(s.args.command + ": found " + printable(s.args.words[0]) + "; accepted: no operand");
+  return true;
+}
+
 }  // namespace tend::cli

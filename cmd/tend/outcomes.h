@@ -24,6 +24,8 @@ void complete(const Session& s, List& rows);
 int show_list(Session& s);
 // The warnings of a list reply and what was lost, below the table.
 void show_warnings(Session& s, const Value& reply);
+// An operand where PM2 takes none (compat.md 1, †): it is told, and true.
+bool extra_word(Session& s);
 // The longest kill and listen timeouts of what `targets` mean, to be waited for beside the daemon's own time; for a
 // reload, which goes one by one, the sum of what each may take.
 Millis patience_for(Session& s, const List& targets, bool reload = false);

@@ -11,16 +11,6 @@
 namespace tend::cli {
 namespace {
 
-// PM2 takes no operands here (compat.md 1, †).
-bool extra_word(Session& s) {
-  if (s.args.words.empty()) return false;
-  if (s.pm2)
-    s.say(pm2::plain("\nUnknown command argument: " + printable(s.args.words[0]), s.colour()));
-  else
-    s.complain(s.args.command + ": found " + printable(s.args.words[0]) + "; accepted: no operand");
-  return true;
-}
-
 int save_by_itself(Session& s) {
   const std::string word = s.args.value("auto");
   if (word != "on" && word != "off") {

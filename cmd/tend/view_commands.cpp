@@ -57,6 +57,7 @@ int jlist(Session& s) {
 }
 
 int prettylist(Session& s) {
+  if (extra_word(s)) return s.exit_of(kUsage);
   auto reply = rows_of(s, "full", {});
   if (!reply) return s.fail(reply.error());
   s.print(render::inspect(for_output(s, pm2::jlist(reply->at("apps").list()))));

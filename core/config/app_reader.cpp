@@ -177,18 +177,16 @@ class Reader {
     const OptionRow& row = *find_option("env");
     if (!context_.env_name.empty()) {
       const Value& deployed = document_.root.at("deploy").at(context_.env_name).at("env");
-      if (deployed.is<Map>()) below(row, deployed);
+      if (AppSpec other; deployed.is<Map>() && assign(other, row, deployed))
+        above(other, deployed, "deploy." + context_.env_name + ".env");
       const std::string key = "env_" + context_.env_name;
-      const Value* above = extra_.find(key);
-      if (above == nullptr) above = entry_.app->map().find(key);
-      if (above == nullptr || above->is_null()) {
+      const Value* named = extra_.find(key);
+      if (named == nullptr) named = entry_.app->map().find(key);
+      if (named == nullptr || named->is_null()) {
         add(false, key, "not defined",
             "Environment [" + printable(context_.env_name) + "] is not defined in process file");
-      } else if (AppSpec other; auto done = assign(other, row, *above)) {
-        note_types(*above);
-        lay_over(spec_.env, other.env);
-        for (const auto& [name, text] : other.env) origins_.set(name, key);
-        spec_.given.set(index_of(row));
+      } else if (AppSpec other; auto done = assign(other, row, *named)) {
+        above(other, *named, key);
       } else {
         add(true, key, "found " + done.error().found + "; accepted: " + done.error().accepted, "");
       }
@@ -208,18 +206,12 @@ class Reader {
     }
   }
 
-  // deploy.<name>.env lies below the app's own.
-  void below(const OptionRow& row, const Value& deployed) {
-    AppSpec other;
-    if (!assign(other, row, deployed)) return;
-    for (const auto& [name, text] : other.env) {
-      const bool shown = find_variable(spec_.env, name) == nullptr;
-      if (shown && !deployed.at(name).is<std::string>()) typed_.push_back(name);
-      if (shown) origins_.set(name, "deploy." + context_.env_name + ".env");
-    }
-    lay_over(other.env, spec_.env);
-    spec_.env = std::move(other.env);
-    spec_.given.set(index_of(row));
+  // Of deploy.<name>.env or env_<name>: over what the app has.
+  void above(const AppSpec& other, const Value& given, const std::string& origin) {
+    note_types(given);
+    lay_over(spec_.env, other.env);
+    for (const auto& [name, text] : other.env) origins_.set(name, origin);
+    spec_.given.set(index_of(*find_option("env")));
   }
 
   const Entry& entry_;

@@ -70,6 +70,9 @@ inline constexpr std::string_view kStaticServer = "tend:serve";
 // interpreter not available, and the like.
 tl::expected<void, Problem> resolve(AppSpec& spec, const Context& context);
 
+// Of a resolved app that was changed: relative paths of its files count from its cwd.
+void place_changed_paths(AppSpec& spec);
+
 // The instance's own file names: `.log` becomes `-<id>.log` unless merge_logs; pid files always get -<id>.
 std::string instance_log_path(const AppSpec& spec, const std::string& path, uint32_t id);
 std::string instance_pid_path(const AppSpec& spec, uint32_t id);

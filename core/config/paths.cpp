@@ -60,6 +60,14 @@ void resolve_paths(AppSpec& spec, const Context& context) {
   if (!spec.env_file.empty()) spec.env_file = absolute_path(spec.env_file, spec.cwd, context.user_home);
 }
 
+void place_changed_paths(AppSpec& spec) {
+  for (std::string* path :
+       {&spec.out_file, &spec.error_file, &spec.log_file, &spec.pid_file, &spec.env_file}) {
+    if (*path == "NULL") *path = "/dev/null";
+    if (!path->empty() && path->front() != '/') *path = absolute_path(*path, spec.cwd, {});
+  }
+}
+
 std::string instance_log_path(const AppSpec& spec, const std::string& path, uint32_t id) {
   return spec.merge_logs || !path.ends_with(".log") ? path : numbered(path, ".log", id);
 }

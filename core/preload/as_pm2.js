@@ -3,7 +3,9 @@
 // them itself is left alone.
 if (settings.asPm2) {
   process.title = process.env.PROCESS_TITLE || 'node ' + process.argv[1];
-  process.on('unhandledRejection', (reason) => {
-    if (process.listenerCount('unhandledRejection') === 1) console.error((reason && reason.stack) || reason);
-  });
+  if (settings.asPm2 === 'rejections') {
+    process.on('unhandledRejection', (reason) => {
+      if (process.listenerCount('unhandledRejection') === 1) console.error((reason && reason.stack) || reason);
+    });
+  }
 }

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <set>
 
+#include "core/config/config.h"
 #include "core/model/options.h"
 #include "core/supervisor/limits.h"
 
@@ -61,6 +62,7 @@ Result<std::shared_ptr<const AppSpec>> changed(const AppSpec& spec, const Value&
       return fail(key + ": found " + done.error().found + "; accepted: " + done.error().accepted);
     }
   }
+  config::place_changed_paths(*copy);
   return copy;
 }
 

@@ -179,7 +179,8 @@ void add_own(Env& env, const PlanInput& in, const std::vector<Layer>& before) {
   }
   if (speaks_node_channel(spec)) {
     if (drains(spec)) set_variable(env, "TEND_DRAIN", drain_setting(spec, in.spare));
-    if (in.home.pm2) set_variable(env, "TEND_AS_PM2", "1");
+    // Without @pm2/io in it PM2 leaves a rejection to Node.
+    if (in.home.pm2) set_variable(env, "TEND_AS_PM2", spec.pmx && spec.automation ? "rejections" : "title");
     // Node 22 and newer keep compiled code there: the next start is faster.
     const bool cached = std::any_of(before.begin(), before.end(), [](const Layer& layer) {
       return find_variable(layer.env, "NODE_COMPILE_CACHE") != nullptr;

@@ -28,6 +28,13 @@ class Environment(TendTest):
         answer = json.loads(self.tend.ok("env", "a", "--json").stdout)
         return {v["name"]: (v["value"], v["from"]) for v in answer[0]["variables"]}
 
+    def test_a_changed_log_path_counts_from_the_apps_folder(self):
+        self.tend.ok("start", self.tend.sleeper(), "--name", "s")
+        self.tend.ok("restart", "s", "-o", "new.log", "-e", "NULL")
+        record = self.tend.app("s")["pm2_env"]
+        self.assertEqual(record["pm_err_log_path"], "/dev/null")
+        self.assertEqual(record["pm_out_log_path"], str(self.tend.work / "new.log"))
+
     def test_a_variable_that_left_the_file_left_the_app(self):
         for words in (("restart", "eco.json"), ("startOrReload", "eco.json"), ("start", "eco.json"),
                       ("startOrRestart", "eco.json")):
@@ -201,6 +208,13 @@ class AsPm2(TendTest):
         self.assertEqual((self.seen()["F"], self.seen()["V"]), ("file", "1"))
         self.run_pm2("restart", "a", "--update-env", F="caller", V="2")
         self.assertEqual((self.seen()["F"], self.seen()["G"], self.seen()["V"]), ("caller", "file", "2"))
+
+    def test_without_pmx_a_rejection_is_nodes_own(self):
+        self.need("node")
+        self.tend.script("rejects.js", "setTimeout(() => Promise.reject(new Error('x')), 50);\nsetInterval(() => {}, 1000);\n")
+        self.run_pm2("start", "rejects.js", "--no-pmx", "--no-autorestart")
+        wait_for(lambda: json.loads(self.run_pm2("jlist").stdout)[0]["pm2_env"]["status"] == "stopped", what="its end")
+        self.assertEqual(json.loads(self.run_pm2("jlist").stdout)[0]["pm2_env"]["exit_code"], 1)
 
     def test_a_rejection_that_nobody_handles_ends_nothing(self):
         self.need("node")

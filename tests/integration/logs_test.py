@@ -188,6 +188,19 @@ class Logs(TendTest):
         self.assertRegex(text, r"0\|one +\| from-one")
         self.assertRegex(text, r"1\|two +\| from-two")
 
+    def test_logs_follows_apps_that_come_later_and_not_what_their_files_had(self):
+        self.tend.script("late.sh", "i=0; while :; do echo $MARK-$i; i=$((i+1)); sleep 0.1; done\n")
+        self.tend.ok("start", "late.sh", "--name", "old", env={"MARK": "before"})
+        self.tend.ok("stop", "old")
+        self.tend.ok("start", self.tend.sleeper(), "--name", "quiet")
+        self.tend.ok("delete", "old")
+        follower = self.follow("--lines", "0")
+        time.sleep(0.5)
+        self.tend.ok("start", "late.sh", "--name", "late", env={"MARK": "line"})
+        text = follower.until("line-1\n")
+        self.assertRegex(text, r"late +\| line-0\n")
+        self.assertNotIn("before-", text)
+
     def test_logs_follows_through_rotation_and_truncation(self):
         self.tend.script("say.sh", "echo first; exec sleep 1000\n")
         self.tend.ok("start", "say.sh")

@@ -210,6 +210,14 @@ class Machine(Boot):
         done = self.boot("pm2", "startup", path=str(self.named / "empty"))
         self.assertEqual((done.returncode, done.stdout, done.stderr), (1, "", "[PM2][ERROR] Init system not found\n"))
 
+    @staticmethod
+    def tools_beside(folder):
+        tools = folder / "tools"
+        tools.mkdir(exist_ok=True)
+        if not (tools / "systemctl").exists():
+            (tools / "systemctl").symlink_to("/bin/true")
+        return tools
+
     def test_without_root_the_last_line_is_the_command_for_root(self):
         self.need_root()
         self.need("setpriv")
@@ -230,6 +238,11 @@ class Machine(Boot):
             extra = f" TEND_HOME={home}" if home else ""
             self.assertEqual(done.stdout.splitlines()[-1], f"sudo env PATH=$PATH:{public}{extra} {public / name} startup systemd -u bob "
                              "--hp /nonexistent/bob")
+            # Called by its place, which PATH does not name: the name is kept, as it tells the home.
+            tools = {**environment, "PATH": str(self.tools_beside(public))}
+            done = subprocess.run(["/usr/bin/setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", str(public / name), "startup"],
+                                  env=tools, cwd="/", text=True, capture_output=True, timeout=limit(30), check=False)
+            self.assertIn(f" {public / name} startup systemd -u bob ", done.stdout.splitlines()[-1])
             if name == "pm2":
                 self.assertEqual(done.stdout.splitlines()[:2], ["[PM2] Init System found: systemd",
                                  "[PM2] To setup the Startup Script, copy/paste the following command:"])

@@ -1,4 +1,5 @@
 // Spellings that real files have: what PM2 refuses and tend understands, and where both agree.
+#include "core/model/env.h"
 #include "core/model/options.h"
 #include "tests/unit/config/support.h"
 
@@ -124,7 +125,8 @@ TEST_CASE("a variable knows which part of the file it is from") {
   Context context = caller(f.path(), false);
   context.env_name = "production";
   const AppSpec spec = one(load_file("o.json", context));
-  CHECK(spec.origins.at("A").is_null());
+  CHECK(spec.origins.at("A").text() == "deploy.production.env");  // PM2 7.0.4: above the app's own
+  CHECK(*find_variable(spec.env, "A") == "0");
   CHECK(spec.origins.at("B").text() == "env_production");
   CHECK(spec.origins.at("C").text() == "deploy.production.env");
   CHECK(spec.origins.at("PORT").text() == "port");

@@ -110,7 +110,7 @@ TEST_CASE("--env lays env_name over env, with numbers as text and PORT from port
   const Loaded loaded = load_file("e.json", context);
   REQUIRE(loaded.apps.size() == 2);
   CHECK(loaded.apps[0].name == "a-prod");
-  CHECK(loaded.apps[0].env == Env{{"A", "1"}, {"D", "4"}, {"B", "3.5"}, {"C", "null"}, {"PORT", "81"}});
+  CHECK(loaded.apps[0].env == Env{{"A", "0"}, {"B", "3.5"}, {"D", "4"}, {"C", "null"}, {"PORT", "81"}});
   CHECK(variable(loaded.apps[1].env, "PORT") == "80");
   REQUIRE(loaded.problems.size() == 1);
   CHECK(loaded.problems[0].pm2_text == "Environment [prod] is not defined in process file");
