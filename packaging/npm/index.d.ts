@@ -2,7 +2,8 @@
 import type { EventEmitter } from 'events';
 
 declare namespace tend {
-  type Callback<T> = (error: Error | null, result: T) => void;
+  // As PM2's types have it: `error` is null where there was none, which a callback may declare or not.
+  type Callback<T> = (error: Error, result: T) => void;
   /** A name, a namespace, an id, 'all', or /a pattern/ between slashes. */
   type Word = string | number;
   type Status = 'online' | 'stopping' | 'stopped' | 'launching' | 'errored' | 'waiting restart' | 'standby';
@@ -59,7 +60,7 @@ declare namespace tend {
     time?: boolean;
     uid?: string | number;
     gid?: string | number;
-    /** A second process of what runs already. */
+    /** A second process of what runs already; under the name pm2 of a script only. */
     force?: boolean;
     updateEnv?: boolean;
     [option: string]: unknown;
@@ -111,6 +112,9 @@ declare namespace tend {
     [key: string]: unknown;
   }
 
+  type Proc = Acted;
+  type ProcessStatus = Status;
+  type Monit = ProcessDescription['monit'];
   interface Acted {
     name: string;
     namespace: string;
@@ -199,8 +203,9 @@ declare namespace tend {
     getVersion(callback: Callback<string>): void;
 
     start(what: Startable, options?: StartOptions | FileOptions): Promise<Started[]>;
-    start(what: Startable, callback: Callback<Started[]>): void;
-    start(what: Startable, options: StartOptions | FileOptions, callback: Callback<Started[]>): void;
+    /** PM2 declares one Proc where it gives a list: a callback may declare either. */
+    start(what: Startable, callback: Callback<Started[] & Proc>): void;
+    start(what: Startable, options: StartOptions | FileOptions, callback: Callback<Started[] & Proc>): void;
     stop(what: Target): Promise<Acted[]>;
     stop(what: Target, callback: Callback<Acted[]>): void;
     restart(what: Target, options?: ActOptions | FileOptions): Promise<Acted[]>;
@@ -253,7 +258,7 @@ declare namespace tend {
     signal(what: Word, signal: string | number): Promise<ProcessDescription[]>;
 
     launchBus(): Promise<Bus>;
-    launchBus(callback: (error: Error | null, bus: Bus, socket: Bus['sock']) => void): void;
+    launchBus(callback: (error: Error, bus: Bus, socket: Bus['sock']) => void): void;
     events(): AsyncGenerator<Event, void, void>;
 
     save(force?: boolean): Promise<object>;

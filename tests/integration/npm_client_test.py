@@ -51,6 +51,13 @@ class Parts(NpmTest):
         self.assertIn(f"project(tend VERSION {described['version']} ", (ROOT / "CMakeLists.txt").read_text())
 
 
+class Later(NpmTest):
+    def test_failures_that_nobody_asks_for_end_nothing_and_the_bus_hears_the_next_daemon(self):
+        self.link("pm2", PACKAGE / "pm2")
+        said = self.node("later.js").splitlines()
+        self.assertEqual(said, ["processes 1 restarts 1", "killed", "heard start next"])
+
+
 class Own(NpmTest):
     def part(self, name):
         self.link("tend", PACKAGE)

@@ -68,6 +68,8 @@ for (const [name, method] of Object.entries({ ...commands, ...looking, ...lifecy
       while (args.length > 0 && args[args.length - 1] === undefined) args.pop();
       const callback = typeof args[args.length - 1] === 'function' ? args.pop() : null;
       const promise = method(this.client, ...args.filter((a) => typeof a !== 'function'));
+      // A program of PM2's that gives no callback does not care: its failures end nothing. Who awaits is told.
+      if (!callback && this.client.pm2) promise.catch(() => {});
       if (!callback) return promise;
       settle(promise, callback, name === 'launchBus');
       return undefined;

@@ -8,6 +8,7 @@ const { record } = require('./record');
 
 const kLookAgainMs = 50; // while a daemon ends or comes back nothing tells when
 const kGivenUpMs = 30000;
+const kNextDaemonMs = 500;
 const kKilled = { status: 'killed', msg: 'pm2 has been killed via CLI' };
 const kOwn = { start: 'start', restart: 'restart' }; // told by PM2 after `online`
 
@@ -19,7 +20,7 @@ class Bus {
     this.listeners_ = []; // {topic, test, call}
     this.sock = new EventEmitter();
     this.sock.close = () => this.close();
-    this.over = new Promise((resolve) => this.sock.once('close', resolve));
+    this.over = new Promise((resolve) => (this.isOver = resolve)); // the daemon's end was told, or it is closed
     this.closed = false;
     this.stream = null;
     this.queue = Promise.resolve();
@@ -202,7 +203,24 @@ class Bus {
     }
     if (this.closed) return;
     this.emit('pm2:kill', { ...kKilled });
-    this.close();
+    this.isOver();
+    if (!this.client.pm2) return this.close();
+    await this.awaitNext();
+  }
+
+  // As PM2's bus does: who listens on hears the next daemon that somebody starts.
+  async awaitNext() {
+    for (const known of [this.records, this.causes, this.waiting]) known.clear();
+    while (!this.closed) {
+      await new Promise((wake) => setTimeout(wake, kNextDaemonMs));
+      try {
+        await this.subscribe();
+        await this.refresh();
+        return this.sock.emit('connect');
+      } catch {
+        // none yet
+      }
+    }
   }
 
   close() {
@@ -211,6 +229,7 @@ class Bus {
     if (this.stream) this.stream.cancel();
     this.follower.close();
     this.client.busGone(this);
+    this.isOver();
     this.sock.emit('close');
   }
 }

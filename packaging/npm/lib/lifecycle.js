@@ -125,8 +125,9 @@ async function startDocument(client, what, options, verb) {
     verb,
     parallel: options.parallel || 2,
   };
-  const again = resolved.apps.filter((a) => !a.force);
-  const forced = resolved.apps.filter((a) => a.force);
+  // PM2 restarts what an object names, `force` or not; that is for scripts.
+  const forced = client.pm2 ? [] : resolved.apps.filter((a) => a.force);
+  const again = resolved.apps.filter((a) => !forced.includes(a));
   const results = await send(client, again, { ...common, from_file: true });
   results.push(...(await send(client, forced, { ...common, from_file: false, force: true })));
   check(client, { results });

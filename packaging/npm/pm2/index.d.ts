@@ -1,0 +1,2 @@
+import tend = require('..');
+export = tend;
