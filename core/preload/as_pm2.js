@@ -3,7 +3,7 @@
 // them itself is left alone.
 if (settings.asPm2) {
   process.title = process.env.PROCESS_TITLE || 'node ' + process.argv[1];
-  if (settings.asPm2 === 'rejections') {
+  if (settings.asPm2 === 'io') {
     process.on('unhandledRejection', (reason) => {
       if (process.listenerCount('unhandledRejection') === 1) console.error((reason && reason.stack) || reason);
     });

@@ -179,8 +179,8 @@ void add_own(Env& env, const PlanInput& in, const std::vector<Layer>& before) {
   }
   if (speaks_node_channel(spec)) {
     if (drains(spec)) set_variable(env, "TEND_DRAIN", drain_setting(spec, in.spare));
-    // Without @pm2/io in it PM2 leaves a rejection to Node.
-    if (in.home.pm2) set_variable(env, "TEND_AS_PM2", spec.pmx && spec.automation ? "rejections" : "title");
+    // "io": with what @pm2/io does in it.
+    if (in.home.pm2) set_variable(env, "TEND_AS_PM2", spec.pmx && spec.automation ? "io" : "bare");
     // Node 22 and newer keep compiled code there: the next start is faster.
     const bool cached = std::any_of(before.begin(), before.end(), [](const Layer& layer) {
       return find_variable(layer.env, "NODE_COMPILE_CACHE") != nullptr;

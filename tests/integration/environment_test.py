@@ -216,6 +216,19 @@ class AsPm2(TendTest):
         wait_for(lambda: json.loads(self.run_pm2("jlist").stdout)[0]["pm2_env"]["status"] == "stopped", what="its end")
         self.assertEqual(json.loads(self.run_pm2("jlist").stdout)[0]["pm2_env"]["exit_code"], 1)
 
+    def test_a_node_app_tells_its_version_and_metrics_unless_it_has_no_pmx(self):
+        self.need("node")
+        self.tend.script("idle.js", "setInterval(() => {}, 1000);\n")
+        self.run_pm2("start", "idle.js", "--name", "told")
+        self.run_pm2("start", "idle.js", "--name", "plain", "--no-pmx", "-f")
+        records = lambda: {r["name"]: r["pm2_env"] for r in json.loads(self.run_pm2("jlist").stdout)}
+        wait_for(lambda: records()["told"]["axm_monitor"], what="metrics")
+        told = records()["told"]
+        self.assertEqual(told["node_version"], subprocess.check_output(["node", "-p", "process.versions.node"], text=True).strip())
+        self.assertEqual(set(told["axm_monitor"]), {"Used Heap Size", "Heap Usage", "Heap Size", "Event Loop Latency p95",
+                                                    "Event Loop Latency", "Active handles", "Active requests"})
+        self.assertEqual(records()["plain"]["axm_monitor"], {})
+
     def test_a_rejection_that_nobody_handles_ends_nothing(self):
         self.need("node")
         for mode in ("fork", "cluster"):
