@@ -1,5 +1,7 @@
 #include "core/cluster/primary.h"
 
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <utility>
@@ -146,7 +148,13 @@ Result<Server*> Primary::server_for(const Member& member, const Value& frame, co
     if (known != nullptr) return known;
     return fail_errno("listen({fd: " + std::to_string(fd) + "})", EBADF);
   }
-  if (Server* known = table_.find(m.group, key)) return known;
+  if (Server* known = table_.find(m.group, key)) {
+    if (known->balance == m.balance || is_used(known->number)) return known;
+    // The option has changed, and nobody is left whom it was opened for. The copies that are kept elsewhere
+    // take no connection any more either.
+    for (const UniqueFd& socket : known->members) ::shutdown(socket.get(), SHUT_RDWR);
+    close(*known);
+  }
   if (as_text(frame.at("addressType")) != "-1" && !valid_port(frame))
     return fail_errno("listen on " + key, EINVAL);
   Server wanted;
@@ -245,6 +253,11 @@ void Primary::closed(const Worker& worker, Member& member, const Value& frame) {
   }
   if (is_listen_key(key) || member.retired || !owner_.may_close(worker)) return;
   close(*server);
+}
+
+bool Primary::is_used(uint32_t server) const {
+  return std::any_of(members_.begin(), members_.end(),
+                     [server](const auto& m) { return m.second.servers.count(server) != 0; });
 }
 
 // Its descriptors close, so nobody may go on with it: who polls one would stand in the way of the next that

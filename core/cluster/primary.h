@@ -103,6 +103,7 @@ class Primary {
   void closed(const Worker& worker, Member& member, const Value& frame);
   void stop_accepting(const Worker& worker, Member& member, uint32_t server);
   void tell_stalled(const Server& server, uint32_t slot);
+  bool is_used(uint32_t server) const;
   bool another_accepts(const Worker& worker, const Member& member, uint32_t server) const;
 
   Log& log_;

@@ -100,7 +100,7 @@ class SlotTable {
   bool put(const Slot& slot);        // by slot.id; a new id takes a free slot; false: no memory to grow
   void erase(uint32_t id);
   std::vector<Slot> all() const;
-  uint32_t next_spawn_floor() const; // reserved, 0
+  uint32_t next_worker();            // 1, 2 …: no two that live have the same; counts on in who adopts the table
 
  private:
   struct Impl;

@@ -26,7 +26,8 @@ struct Head {
   uint32_t layout = 0;
   uint32_t slot_size = 0;
   uint32_t capacity = 0;  // written last when growing
-  uint32_t reserved[3] = {};
+  uint32_t workers = 0;   // numbers given
+  uint32_t reserved[2] = {};
 };
 
 enum : uint32_t { kFree = 0, kFirst = 1, kSecond = 2 };  // which copy counts
@@ -92,7 +93,7 @@ Result<SlotTable> SlotTable::create(uint32_t capacity) {
   // A shrunken file under a mapping would be SIGBUS.
   if (::fcntl(impl->fd.get(), F_ADD_SEALS, F_SEAL_SHRINK) != 0) return fail_errno("seal the slot table");
   if (auto ok = impl->map(capacity); !ok) return tl::unexpected(ok.error());
-  impl->head() = Head{kMagic, kLayout, sizeof(Slot), capacity, {}};
+  impl->head() = Head{kMagic, kLayout, sizeof(Slot), capacity, 0, {}};
   for (uint32_t i = capacity; i-- > 0;) impl->free.push_back(i);
   return SlotTable(std::move(impl));
 }
@@ -184,6 +185,6 @@ std::vector<Slot> SlotTable::all() const {
   return slots;
 }
 
-uint32_t SlotTable::next_spawn_floor() const { return 0; }
+uint32_t SlotTable::next_worker() { return ++impl_->head().workers; }
 
 }  // namespace tend::journal

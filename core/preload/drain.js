@@ -128,6 +128,38 @@ if (settings.drain) (() => {
     }
   }
 
+  // What the app tidies up at its stop signal often begins with server.close(), and ends there if that fails. A server
+  // that was closed by the drain answers as if it had been the app that closed it.
+  const drained = new WeakSet(), over = new WeakSet();
+  let draining = false;
+  function forgive(type) {
+    const close = type.prototype.close;
+    type.prototype.close = function (...words) {
+      if (draining && !drained.has(this)) {
+        drained.add(this);
+        this.once('close', () => over.add(this));
+      } else if (drained.has(this) && !this.listening && !draining) {
+        const done = words[0];
+        if (typeof done === 'function') over.has(this) ? process.nextTick(done) : this.once('close', () => done());
+        return this;
+      }
+      return close.apply(this, words);
+    };
+  }
+  let forgiving = false;
+  function begin() {
+    draining = true;
+    if (forgiving) return;
+    forgiving = true;
+    forgive(net.Server);
+    forgive(require('dgram').Socket);
+  }
+  if (process.channel && require('cluster').isWorker) {
+    const asked = (m) => m && m.cmd === 'NODE_CLUSTER' && m.act === 'disconnect';
+    process.prependListener('internalMessage', (message) => asked(message) && begin());  // before Node's own
+    process.on('internalMessage', () => (draining = false));
+  }
+
   // A worker that has nothing left would end before it hears the stop signal, which comes then: one that listens for
   // signals waits for it, so that what it tidies up at its end is tidied up.
   if (process.channel && require('cluster').isWorker) {
@@ -145,10 +177,12 @@ if (settings.drain) (() => {
       let left = servers.length;
       const done = () => left-- <= 1 && process.connected && process.send({ cmd: 'NODE_TEND_DRAINED' });
       if (left === 0) done();
+      begin();
       for (const server of servers) {
         track(server);
         server.close(done);
       }
+      draining = false;
     });
   }
 })();

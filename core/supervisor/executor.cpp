@@ -139,6 +139,7 @@ void Executor::spawn(Instance& app, uint32_t number) {
   app.main.pid = 0;
   app.main.channel.reset();
   app.error.clear();
+  app.main.worker = is_worker(*app.spec) ? next_worker() : 0;
   PlanInput input = plan_input(m_.home, app);
   input.spawn = number;
   input.stored = notices_.store().of(app.id);

@@ -52,6 +52,7 @@ class Executor {
   // The process and its tree are gone: its logs are moved to the end, its descriptors and its cgroup are let
   // go.
   void process_ended(Instance& app, uint32_t spawn);
+  std::function<uint32_t()> next_worker = [] { return 1; };  // of each process that is a worker
   // Descriptors that a predecessor had in the keeper.
   void adopt_log(Instance& app, uint32_t spawn, logs::Channel channel, UniqueFd pipe);
   void adopt_input(Instance& app, uint32_t spawn, UniqueFd pipe);

@@ -35,6 +35,7 @@ struct BaseEnv {
 // What belongs to one process. An instance has a second one while it is reloaded (lifecycle::Other).
 struct Side {
   int pid = 0;  // of the main process; 0: not known, or none
+  uint32_t worker = 0;  // Node's cluster.worker.id; 0: none, or another supervisor gave it
   int64_t spawned_wall = 0;
   bool reported = false;  // a worker's first frame came
   bool ready = false;     // it said so

@@ -61,9 +61,6 @@ std::string descriptor_names(const PlanInput& in) {
   return names;
 }
 
-// Never used twice while one of the first 2^16 processes of an instance lives (protocols.md 2.1).
-uint32_t worker_id(uint32_t id, uint32_t spawn) { return ((id & 0x7fff) << 16 | (spawn & 0xffff)) + 1; }
-
 // "{fd}" is the first socket, "{fd1}" the second …
 std::string with_descriptors(std::string arg, std::size_t sockets) {
   for (std::size_t i = sockets; i-- > 0;) {
@@ -187,7 +184,7 @@ void add_own(Env& env, const PlanInput& in, const std::vector<Layer>& before) {
     });
     if (!is_another_user(in.identity) && !in.home.pm2 && !cached)
       set_variable(env, "NODE_COMPILE_CACHE", in.home.compile_cache(spec.name_space, spec.name));
-    if (is_worker(spec)) set_variable(env, "NODE_UNIQUE_ID", std::to_string(worker_id(in.id, in.spawn)));
+    if (is_worker(spec) && in.worker > 0) set_variable(env, "NODE_UNIQUE_ID", std::to_string(in.worker));
   }
 }
 
@@ -198,8 +195,14 @@ bool is_private(std::string_view name) {
 }
 
 PlanInput plan_input(const Home& home, const Instance& app) {
-  return {home,         app.id,       app.state.spawn, app.slot,  app.increment,     app.spec,
-          app.base_env, app.identity, app.unique_id,   !app.seat, app.state.restarts};
+  return {home,         app.id,       app.state.spawn, app.slot,  app.increment,      app.spec,
+          app.base_env, app.identity, app.unique_id,   !app.seat, app.state.restarts, app.main.worker};
+}
+
+// PM2 maps sources by itself where there is a map beside the script.
+bool maps_sources(const AppSpec& spec, bool pm2) {
+  if (!speaks_node_channel(spec) || spec.disable_source_map_support) return false;
+  return spec.source_map_support || (pm2 && access((spec.script + ".map").c_str(), R_OK) == 0);
 }
 
 bool plan_reads_files(const AppSpec& spec) {
@@ -309,6 +312,7 @@ Result<keeper::SpawnRequest> plan(const PlanInput& in) {
     r.path = *program;
     r.argv.push_back(spec.interpreter);
     if (preloads(spec, in.home.pm2)) add_preload(in, r.argv);
+    if (maps_sources(spec, in.home.pm2)) r.argv.emplace_back("--enable-source-maps");
     r.argv.insert(r.argv.end(), spec.node_args.begin(), spec.node_args.end());
     r.argv.push_back(spec.script);
   }

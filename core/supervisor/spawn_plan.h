@@ -20,12 +20,15 @@ struct PlanInput {
   std::string unique_id;
   bool spare = false;
   uint32_t restarts = 0;
+  uint32_t worker = 0;  // Node's cluster.worker.id: among all workers of this daemon; 0: not known
   std::vector<StoredFd> stored = {};  // what a former process left for this one
 };
 
 // A variable that belongs to one process alone, and must not be passed on.
 bool is_private(std::string_view name);
 PlanInput plan_input(const Home& home, const Instance& app);
+// Whether Node shows the places of the original sources in its traces. Looks for a file as pm2.
+bool maps_sources(const AppSpec& spec, bool pm2);
 // Whether the process gets Node's channel (settled 30).
 bool speaks_node_channel(const AppSpec& spec);
 // And any other program that is to have it: by its option; a script for Node that is called by another name;

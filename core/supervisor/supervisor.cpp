@@ -65,6 +65,7 @@ Supervisor::Supervisor(Mechanisms mechanisms, journal::Journal& journal, journal
       watches_(*this),
       schedules_(*this),
       memory_timer_(m_.loop, [this] { watch_memory(); }) {
+  executor_.next_worker = [this] { return slots_.next_worker(); };
   notices_.sinks.stopping = [this](uint32_t id, uint32_t spawn) { heartbeats_.excuse(id, spawn); };
   notices_.sinks.watchdog_ping = [this](uint32_t id, uint32_t spawn) {
     heartbeats_.watchdog_ping(id, spawn);
