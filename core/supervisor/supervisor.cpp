@@ -171,6 +171,7 @@ void Supervisor::note_wish(const Instance& app) {
 }
 
 void Supervisor::start(Instance& app, const Asked& asked) {
+  app.deleting = false;  // the last one who asks has it
   app.cause_text = asked.text;
   app.cause_wall = m_.clock.wall().n;
   pending_.push_back({kWishIds + app.id, Value(Map{{"wanted", true}})});
@@ -178,6 +179,7 @@ void Supervisor::start(Instance& app, const Asked& asked) {
 }
 
 void Supervisor::restart(Instance& app, lifecycle::Cause cause, const Asked& asked) {
+  if (cause == lifecycle::Cause::user) app.deleting = false;
   app.cause_text = asked.text;
   app.cause_wall = m_.clock.wall().n;
   if (!app.state.wanted) pending_.push_back({kWishIds + app.id, Value(Map{{"wanted", true}})});
@@ -185,6 +187,7 @@ void Supervisor::restart(Instance& app, lifecycle::Cause cause, const Asked& ask
 }
 
 void Supervisor::reload(Instance& app, const Asked& asked, lifecycle::Cause cause) {
+  if (cause == lifecycle::Cause::user) app.deleting = false;
   app.cause_text = asked.text;
   app.cause_wall = m_.clock.wall().n;
   if (!app.state.wanted) pending_.push_back({kWishIds + app.id, Value(Map{{"wanted", true}})});

@@ -75,8 +75,10 @@ void Waiters::look_at(const Instance& app, bool removed, bool stuck) {
   std::vector<std::shared_ptr<Group>> finished;
   for (auto it = first; it != last;) {
     Group& group = *it->second.group;
-    group.wishes[it->second.index].begun = true;
-    if (!judge(group.wishes[it->second.index], app, removed, stuck, group.outcomes[it->second.index])) {
+    Wish& wish = group.wishes[it->second.index];
+    wish.begun = true;
+    wish.unwanted = wish.unwanted || !app.state.wanted;
+    if (!judge(wish, app, removed, stuck, group.outcomes[it->second.index])) {
       ++it;
       continue;
     }
@@ -100,6 +102,10 @@ bool Waiters::judge(const Wish& wish, const Instance& app, bool removed, bool st
   }
   const bool still = !lifecycle::alive(s.phase) && s.phase != Phase::waiting;
   if (wish.goal == Goal::running) return judge_running(wish, app, result);
+  if (wish.unwanted && s.wanted && s.phase != Phase::stopping && s.phase != Phase::sweeping) {
+    result = outcome(app, wish.action, false, "was started meanwhile");
+    return true;
+  }
   if (wish.goal == Goal::removed || !still) return false;
   result = outcome(app, wish.action, true);
   return true;

@@ -24,6 +24,7 @@ struct Wish {
   uint32_t after_spawn = 0;  // running: only a process with a higher number counts
   bool begun = false;  // an event of the instance was seen since: a stopped one was stopped by somebody else
   std::string action{};  // the word of the outcome: "started", "restarted", "stopped", "deleted"
+  bool unwanted = false;  // it was seen that nobody wants it to run: who wants it then has asked later
 };
 
 // {id, name, action, ok, pid, status, error?, code?}

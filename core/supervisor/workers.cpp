@@ -1,5 +1,7 @@
 #include "core/supervisor/workers.h"
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <set>
 
@@ -140,6 +142,8 @@ Result<std::vector<int>> Workers::sockets(const Instance& app) {
     }
     auto socket = primary_.servers().member(*server, member.slot);
     if (!socket) return tl::unexpected(socket.error());
+    // As systemd passes them: who accepts without asking whether there is something is to wait.
+    if (!is_worker(*app.spec)) ::fcntl(*socket, F_SETFL, ::fcntl(*socket, F_GETFL) & ~O_NONBLOCK);
     found.push_back(*socket);
   }
   return found;

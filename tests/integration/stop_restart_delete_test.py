@@ -17,6 +17,24 @@ class StopRestartDelete(TendTest):
     def statuses(self):
         return {r["name"]: r["pm2_env"]["status"] for r in self.tend.jlist()}
 
+    def test_a_stop_that_a_start_overtakes_is_told_and_the_last_one_has_it(self):
+        self.tend.script("slow.sh", "trap 'sleep 1; exit 0' INT\necho begun\nwhile :; do sleep 0.05; done\n")
+        for first in ("stop", "delete"):
+            for second in ("restart", "start"):
+                self.tend.ok("start", "slow.sh", "-f", "--name", f"{first}-{second}")
+                name = f"{first}-{second}"
+                self.tend.wait_text(self.tend.out_log(name), "begun")
+                stops = self.tend.popen(first, name)
+                wait_for(lambda: self.tend.status(name) == "stopping", what="the stop")
+                if (first, second) == ("delete", "start"):
+                    stops.communicate(timeout=30)  # another app of that name may come while the first one goes
+                    continue
+                self.tend.ok(second, name)
+                _, said = stops.communicate(timeout=10)
+                self.assertEqual(stops.returncode, 1, said)
+                self.assertIn("was started meanwhile", said)
+                self.assertEqual(self.tend.status(name), "online")
+
     def test_a_name_stops_one_and_its_process_is_gone_on_return(self):
         pid = self.tend.app("worker")["pid"]
         self.tend.ok("stop", "worker")

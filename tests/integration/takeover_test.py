@@ -1,6 +1,7 @@
 """What a supervisor was in the middle of, or was told by an app, is known to the one that takes over."""
 
 import os
+import shutil
 import signal
 import socket
 import time
@@ -94,6 +95,14 @@ class Takeover(TendTest):
         self.kill_supervisor()
         delete.communicate(timeout=60)
         wait_for(lambda: self.tend.jlist() == [], timeout=15 * SCALE, what="the empty list")
+
+    def test_a_home_that_is_deleted_again_and_again_costs_no_app(self):
+        self.tend.ok("start", self.tend.sleeper(), "--name", "app")
+        pid = self.tend.app("app")["pid"]
+        for _ in range(3):
+            shutil.rmtree(self.tend.home)
+            wait_for((self.tend.home / "tend.sock").exists, what="the home")
+            self.assertEqual([r["pid"] for r in self.tend.jlist()], [pid])
 
     def test_environments_that_nobody_uses_any_more_leave_the_journal(self):
         self.tend.sleeper()

@@ -64,6 +64,15 @@ class Workers(TendTest):
         self.tend.run("start", "app.js", "--source-map-support", "--no-autorestart")
         self.tend.wait_text(self.tend.err_log("app"), "app.ts:4")
 
+    def test_a_program_that_simply_accepts_waits_on_the_socket_that_it_is_given(self):
+        port = free_port()
+        self.tend.script("plain.py", "import os, socket\ns = socket.socket(fileno=3)\nprint(os.get_blocking(3), flush=True)\n"
+                         "while True:\n    c, _ = s.accept()\n    c.recv(100)\n    c.sendall(b'HTTP/1.0 200 OK\\r\\n\\r\\npong')\n    c.close()\n")
+        self.tend.ok("start", "plain.py", "--listen", f"127.0.0.1:{port}")
+        self.assertEqual(takeover_test.Takeover.ask(port), "pong")
+        self.assertEqual(self.tend.app("plain")["pm2_env"]["restart_time"], 0)
+        self.assertEqual(self.tend.read(self.tend.out_log("plain")), "True\n")
+
     def test_a_changed_balance_counts_from_the_next_restart(self):
         port = free_port()
         self.tend.script("app.js", "require('http').createServer((q, r) => r.end(String(process.pid)))"
