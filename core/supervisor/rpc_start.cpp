@@ -195,6 +195,9 @@ void scale(Daemon& daemon, const SharedCall& call) {
   }
   const Instance& first = *present.front();
   const std::string unique_id = fresh_unique_id();
+  // Those that were on their way out before, of a command that its supervisor did not outlive for one.
+  for (const Instance* app : supervisor.group(*first.spec))
+    if (app->deleting) wishes.push_back(wish_of(*app, Goal::removed, "deleted"));
   for (int64_t i = have; i < want; ++i) {
     Instance& app = supervisor.add(first.spec, first.base_env, first.identity, unique_id, asked);
     wishes.push_back(wish_of(app, Goal::running, "started"));
