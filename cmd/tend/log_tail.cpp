@@ -21,16 +21,29 @@ int64_t size_of(const std::string& path) {
 
 }  // namespace
 
-LogTail::LogTail(Session& session, TailStyle style)
-    : s_(session),
-      style_(std::move(style)),
-      follower_([this](std::size_t index, std::string_view line) { print(index, line); }) {
-  const std::unique_ptr<DIR, int (*)(DIR*)> folder(::opendir(s_.home.logs().c_str()), ::closedir);
-  while (const dirent* entry = folder ? ::readdir(folder.get()) : nullptr) {
-    const std::string path = s_.home.logs() + "/" + entry->d_name;
+LogStarts::LogStarts(std::string folder) : folder_(std::move(folder) + "/"), made_(SystemClock().wall()) {
+  const std::unique_ptr<DIR, int (*)(DIR*)> open(::opendir(folder_.c_str()), ::closedir);
+  while (const dirent* entry = open ? ::readdir(open.get()) : nullptr) {
+    const std::string path = folder_ + entry->d_name;
     before_[path] = size_of(path);
   }
 }
+
+int64_t LogStarts::of(const std::string& path, int fd) const {
+  if (const auto known = before_.find(path); known != before_.end()) return known->second;
+  if (fd < 0 || path.starts_with(folder_)) return 0;
+  // Elsewhere nobody has looked before: a file that is younger is new, of another one all is old.
+  struct statx born {};
+  if (::statx(fd, "", AT_EMPTY_PATH, STATX_BTIME | STATX_SIZE, &born) != 0) return 0;
+  const int64_t at = born.stx_btime.tv_sec * 1000 + born.stx_btime.tv_nsec / 1'000'000;
+  return (born.stx_mask & STATX_BTIME) != 0 && at >= made_.n ? 0 : static_cast<int64_t>(born.stx_size);
+}
+
+LogTail::LogTail(Session& session, TailStyle style)
+    : s_(session),
+      style_(std::move(style)),
+      starts_(s_.home.logs()),
+      follower_([this](std::size_t index, std::string_view line) { print(index, line); }) {}
 
 void LogTail::add(const List& rows) {
   for (const Value& row : rows) {
@@ -43,10 +56,9 @@ void LogTail::add(const List& rows) {
       const std::string name = printable(row.at("name").text()), number = std::to_string(id);
       const std::string label = style_.dev ? name + "-" + number : number + "|" + name;
       sources_.push_back({path, label, name, id, error, error ? render::Ink::red : render::Ink::green});
-      const auto known = before_.find(path);
-      const bool ours = path.substr(0, s_.home.logs().size()) == s_.home.logs();
-      const int64_t from = known != before_.end() ? known->second : ours ? 0 : size_of(path);
-      follower_.add(path, UniqueFd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)), from, "");
+      UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+      const int64_t from = starts_.of(path, fd.get());
+      follower_.add(path, std::move(fd), from, "");
     }
   }
 }

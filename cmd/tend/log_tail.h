@@ -11,6 +11,19 @@
 
 namespace tend::cli {
 
+// What stands in the log files when it is made is old, what comes later is not.
+class LogStarts {
+ public:
+  explicit LogStarts(std::string folder);  // the home's logs
+  // Where the new part begins; `fd` is the open file, or -1.
+  int64_t of(const std::string& path, int fd) const;
+
+ private:
+  std::string folder_;
+  Millis made_;
+  std::map<std::string, int64_t> before_;  // sizes by path
+};
+
 struct TailStyle {
   bool raw = false;
   bool dev = false;         // "<name>-<id> | " in front, instead of "<id>|<name>  | "
@@ -31,7 +44,7 @@ class LogTail {
   Session& s_;
   TailStyle style_;
   std::size_t width_ = 3;
-  std::map<std::string, int64_t> before_;  // sizes by path
+  LogStarts starts_;
   std::vector<LogSource> sources_;
   Follower follower_;
 };

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <optional>
 
 #include "cmd/pm2/personality.h"
 #include "cmd/render/humane.h"
@@ -13,6 +12,7 @@
 #include "cmd/tend/event_feed.h"
 #include "cmd/tend/follow_linux.h"
 #include "cmd/tend/log_printer.h"
+#include "cmd/tend/log_tail.h"
 #include "cmd/tend/outcomes.h"
 #include "core/base/clock.h"
 #include "core/base/folder_linux.h"
@@ -28,8 +28,8 @@ constexpr std::size_t kTailWidth = 10;  // of the label, as PM2 cuts it
 
 bool real_file(const std::string& path) { return !path.empty() && path != "/dev/null"; }
 
-std::vector<LogSource> sources_of(const Session& s, const List& rows) {
-  std::vector<LogSource> sources;
+// Those that are not known yet.
+void add_sources(const Session& s, const List& rows, std::vector<LogSource>& sources) {
   const auto add = [&](const Value& row, const char* key, bool error) {
     const std::string& path = row.at(key).text();
     const bool known =
@@ -46,7 +46,6 @@ std::vector<LogSource> sources_of(const Session& s, const List& rows) {
     if (!s.args.err || s.args.out) add(row, "out", false);
     if (!s.args.out || s.args.err) add(row, "error", true);
   }
-  return sources;
 }
 
 int64_t modified(const std::string& path) {
@@ -114,33 +113,25 @@ std::string event_line(const Value& event) {
          "\n";
 }
 
-// The files of apps that came since the command began, or of new instances, beside those that are known.
-void follow_new(Session& s, const Value& params, std::vector<LogSource>& sources, Follower& follower,
-                Millis since) {
+// The files of apps that came since the command began, or of new instances.
+void follow_new(Session& s, const Value& params, const LogStarts& starts, std::vector<LogSource>& sources,
+                Follower& follower) {
   s.disconnect();  // it may be of a former supervisor
   auto reply = s.ask(api::kList, params.map(), Need::existing);
   if (!reply) return;
-  for (LogSource& source : sources_of(s, reply->at("apps").list())) {
-    if (std::any_of(sources.begin(), sources.end(), [&](const auto& x) { return x.path == source.path; }))
-      continue;
-    UniqueFd fd(::open(source.path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-    struct stat st {};
-    struct statx born {};
-    const bool known = fd && ::fstat(fd.get(), &st) == 0 &&
-                       ::statx(fd.get(), "", AT_EMPTY_PATH, STATX_BTIME, &born) == 0 &&
-                       (born.stx_mask & STATX_BTIME) != 0;
-    // What an older file had before is not of now.
-    const bool fresh = known && born.stx_btime.tv_sec * 1000 + born.stx_btime.tv_nsec / 1'000'000 >= since.n;
-    const int64_t from = fresh || !fd ? 0 : int64_t{st.st_size};
-    sources.push_back(source);
-    follower.add(source.path, std::move(fd), from, "");
+  const std::size_t known = sources.size();
+  add_sources(s, reply->at("apps").list(), sources);
+  for (std::size_t i = known; i < sources.size(); ++i) {
+    UniqueFd fd(::open(sources[i].path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+    const int64_t from = starts.of(sources[i].path, fd.get());
+    follower.add(sources[i].path, std::move(fd), from, "");
   }
 }
 
 int follow(Session& s, const Value& params, std::vector<LogSource>& sources, std::vector<Opened>& opened,
            std::vector<std::string>& begun, const LogStyle& style) {
   const SystemClock clock;
-  const Millis since = clock.wall();
+  const LogStarts starts(s.home.logs());
   std::size_t width = 3;
   Follower follower([&](std::size_t index, std::string_view line) {
     const LogSource& source = sources[index];
@@ -164,7 +155,7 @@ int follow(Session& s, const Value& params, std::vector<LogSource>& sources, std
       started = started || !told || event.at("event").text() == "online";
       if (told && s.pm2 && style.json) s.print(event_line(event));
     }
-    if (started) follow_new(s, params, sources, follower, since);
+    if (started) follow_new(s, params, starts, sources, follower);
     s.flush();
   }
 }
@@ -196,7 +187,8 @@ int logs(Session& s) {
                           style.colour) +
             "\n");
   }
-  std::vector<LogSource> sources = sources_of(s, reply->at("apps").list());
+  std::vector<LogSource> sources;
+  add_sources(s, reply->at("apps").list(), sources);
   std::stable_sort(sources.begin(), sources.end(),
                    [](const auto& a, const auto& b) { return modified(a.path) < modified(b.path); });
   if (s.pm2 && all && !style.raw && !s.args.err && !s.args.out) {

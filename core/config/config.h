@@ -73,6 +73,10 @@ tl::expected<void, Problem> resolve(AppSpec& spec, const Context& context);
 // Of a resolved app that was changed: relative paths of its files count from its cwd.
 void place_changed_paths(AppSpec& spec);
 
+// The first executable regular file of that name in a PATH; "" when there is none. Relative entries count
+// from `cwd`.
+std::string find_program(std::string_view name, std::string_view path, std::string_view cwd);
+
 // The instance's own file names: `.log` becomes `-<id>.log` unless merge_logs; pid files always get -<id>.
 std::string instance_log_path(const AppSpec& spec, const std::string& path, uint32_t id);
 std::string instance_pid_path(const AppSpec& spec, uint32_t id);

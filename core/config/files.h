@@ -12,9 +12,6 @@ namespace tend::config {
 std::string absolute_path(std::string_view path, std::string_view base, std::string_view user_home);
 bool exists(const std::string& path);
 bool is_directory(const std::string& path);
-// The first executable regular file of that name in a PATH; "" when there is none. Relative entries count
-// from `cwd`.
-std::string find_program(std::string_view name, std::string_view path, std::string_view cwd);
 // The caller's PATH, or the usual one when it has none.
 std::string search_path(const Context& context);
 // The last component: "/a/b.js" -> "b.js".

@@ -186,15 +186,15 @@ class Main {
       if (r.kind != keeper::Kind::held || r.name != kJournal) continue;
       const auto back = journal::Journal::bring_back(home_.journal(), r.fd.get());
       if (!back) log_->error("journal: " + back.error().message);
-      // In the place of the emptied one: the home may go again before anything is written.
-      if (const UniqueFd now(::open(home_.journal().c_str(), O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW));
-          back && *back && now)
-        keeper_.hold(kJournal, now.get());
-      if (back && *back)
+      if (back && *back) {
+        // In the place of the emptied one: the home may go again before anything is written.
+        const UniqueFd now(::open(home_.journal().c_str(), O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW));
+        if (now) keeper_.hold(kJournal, now.get());
         log_->warn(home_.dir +
                    " was deleted or moved away: it was made again, with all that runs; what was saved and "
                    "logged before "
                    "is where it went");
+      }
       left_.erase(left_.begin() + (&r - left_.data()));
       return;
     }

@@ -77,8 +77,9 @@ void restore(Supervisor& supervisor, const SharedCall& call, const Value& apps) 
     else
       shared_spec = (*saved)->spec;
     Env env = env_from_value(v.at("env"));
+    const Part part{.spare = !(*saved)->seat, .increment = (*saved)->increment};
     Instance& app = supervisor.add((*saved)->spec, supervisor.intern(std::move(env)), (*saved)->identity,
-                                   (*saved)->unique_id, asked, {.spare = !(*saved)->seat, .increment = (*saved)->increment});
+                                   (*saved)->unique_id, asked, part);
     if (!v.at("wanted").boolean(true)) {
       results.push_back(outcome(app, "restored", true));
       results.back().as<Map>()->set("script", app.spec->script);

@@ -1,6 +1,5 @@
 #include "core/supervisor/spawn_plan.h"
 
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -39,16 +38,19 @@ std::string_view base_name(std::string_view path) {
 }
 
 // execvp's search, but before the fork and over the app's own PATH.
-Result<std::string> find_program(const std::string& word, const Env& env, const std::string& cwd) {
+Result<std::string> program_of(const std::string& word, const Env& env, const std::string& cwd) {
   if (word.find('/') != std::string::npos) return word.front() == '/' ? word : cwd + "/" + word;
   const std::string* path = find_variable(env, "PATH");
-  for (const std::string& dir : split(path != nullptr ? *path : "/usr/local/bin:/usr/bin:/bin", ':')) {
-    const std::string candidate = (dir.empty() ? cwd : dir) + "/" + word;
-    struct stat info {};  // a folder may be entered, which is not executed
-    if (access(candidate.c_str(), X_OK) == 0 && stat(candidate.c_str(), &info) == 0 && S_ISREG(info.st_mode))
-      return candidate;
-  }
+  std::string found = config::find_program(word, path != nullptr ? *path : "/usr/local/bin:/usr/bin:/bin", cwd);
+  if (!found.empty()) return found;
   return fail("interpreter " + printable(word) + ": not found in PATH");
+}
+
+// Whether Node shows the places of the original sources in its traces. PM2 does so by itself where there is a
+// map beside the script.
+bool maps_sources(const AppSpec& spec, bool pm2) {
+  if (!speaks_node_channel(spec) || spec.disable_source_map_support) return false;
+  return spec.source_map_support || (pm2 && access((spec.script + ".map").c_str(), R_OK) == 0);
 }
 
 // LISTEN_FDNAMES: one name for each, without colons.
@@ -199,12 +201,6 @@ PlanInput plan_input(const Home& home, const Instance& app) {
           app.base_env, app.identity, app.unique_id,   !app.seat, app.state.restarts, app.main.worker};
 }
 
-// PM2 maps sources by itself where there is a map beside the script.
-bool maps_sources(const AppSpec& spec, bool pm2) {
-  if (!speaks_node_channel(spec) || spec.disable_source_map_support) return false;
-  return spec.source_map_support || (pm2 && access((spec.script + ".map").c_str(), R_OK) == 0);
-}
-
 bool plan_reads_files(const AppSpec& spec) {
   const bool searched =
       !spec.interpreter.empty() && spec.interpreter != "none" && spec.interpreter.front() != '/';
@@ -307,7 +303,7 @@ Result<keeper::SpawnRequest> plan(const PlanInput& in) {
     r.path = spec.script;
     r.argv.push_back(spec.script);
   } else {
-    auto program = find_program(spec.interpreter, *env, spec.cwd);
+    auto program = program_of(spec.interpreter, *env, spec.cwd);
     if (!program) return tl::unexpected(program.error());
     r.path = *program;
     r.argv.push_back(spec.interpreter);

@@ -27,8 +27,6 @@ struct PlanInput {
 // A variable that belongs to one process alone, and must not be passed on.
 bool is_private(std::string_view name);
 PlanInput plan_input(const Home& home, const Instance& app);
-// Whether Node shows the places of the original sources in its traces. Looks for a file as pm2.
-bool maps_sources(const AppSpec& spec, bool pm2);
 // Whether the process gets Node's channel (settled 30).
 bool speaks_node_channel(const AppSpec& spec);
 // And any other program that is to have it: by its option; a script for Node that is called by another name;

@@ -166,40 +166,43 @@ void Supervisor::change(Instance& app, std::shared_ptr<const AppSpec> spec,
   watches_.settle();
 }
 
-void Supervisor::note_wish(const Instance& app) {
-  pending_.push_back({kWishIds + app.id, Value(Map{{"wanted", app.state.wanted}})});
+void Supervisor::note_cause(Instance& app, const Asked& asked) {
+  app.cause_text = asked.text;
+  app.cause_wall = m_.clock.wall().n;
+}
+
+void Supervisor::note_wish(const Instance& app, bool wanted) {
+  Map wish{{"wanted", wanted}};
+  if (app.deleting) wish.append("deleting", true);
+  pending_.push_back({kWishIds + app.id, Value(std::move(wish))});
 }
 
 void Supervisor::start(Instance& app, const Asked& asked) {
   app.deleting = false;  // the last one who asks has it
-  app.cause_text = asked.text;
-  app.cause_wall = m_.clock.wall().n;
-  pending_.push_back({kWishIds + app.id, Value(Map{{"wanted", true}})});
+  note_cause(app, asked);
+  note_wish(app, true);
   feed(app.id, lifecycle::Start{});
 }
 
-void Supervisor::restart(Instance& app, lifecycle::Cause cause, const Asked& asked) {
+void Supervisor::wants_anew(Instance& app, lifecycle::Cause cause, const Asked& asked) {
   if (cause == lifecycle::Cause::user) app.deleting = false;
-  app.cause_text = asked.text;
-  app.cause_wall = m_.clock.wall().n;
-  if (!app.state.wanted) pending_.push_back({kWishIds + app.id, Value(Map{{"wanted", true}})});
+  note_cause(app, asked);
+  if (!app.state.wanted) note_wish(app, true);
+}
+
+void Supervisor::restart(Instance& app, lifecycle::Cause cause, const Asked& asked) {
+  wants_anew(app, cause, asked);
   feed(app.id, lifecycle::Restart{cause});
 }
 
 void Supervisor::reload(Instance& app, const Asked& asked, lifecycle::Cause cause) {
-  if (cause == lifecycle::Cause::user) app.deleting = false;
-  app.cause_text = asked.text;
-  app.cause_wall = m_.clock.wall().n;
-  if (!app.state.wanted) pending_.push_back({kWishIds + app.id, Value(Map{{"wanted", true}})});
+  wants_anew(app, cause, asked);
   feed(app.id, lifecycle::Reload{cause});
 }
 
 void Supervisor::stop(Instance& app, const Asked& asked, bool drain) {
-  app.cause_text = asked.text;
-  app.cause_wall = m_.clock.wall().n;
-  Map wish{{"wanted", false}};
-  if (app.deleting) wish.append("deleting", true);
-  pending_.push_back({kWishIds + app.id, Value(std::move(wish))});
+  note_cause(app, asked);
+  note_wish(app, false);
   feed(app.id, lifecycle::Stop{drain && reloads_without_gap(*app.spec)});
 }
 
@@ -216,8 +219,7 @@ void Supervisor::tell(const Instance& app, std::string_view event, std::string_v
 
 void Supervisor::condemn(Instance& app, uint32_t spawn, lifecycle::Cause cause, int signal,
                          const Asked& asked) {
-  app.cause_text = asked.text;
-  app.cause_wall = m_.clock.wall().n;
+  note_cause(app, asked);
   feed(app.id, lifecycle::Condemn{spawn, cause, signal});
 }
 

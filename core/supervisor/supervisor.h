@@ -115,8 +115,9 @@ class Supervisor {
   Heartbeats::Owner heartbeats_owner();
   Notices::Owner notices_owner();
   void note(const Instance& app);
-  Value body(const Instance& app) const;
-  void note_wish(const Instance& app);
+  void note_cause(Instance& app, const Asked& asked);
+  void note_wish(const Instance& app, bool wanted);
+  void wants_anew(Instance& app, lifecycle::Cause cause, const Asked& asked);
   void watch_memory();
   void said(Instance& app, uint32_t spawn, const Value& message);
   void hang_up(const Instance& app, uint32_t spawn, Side& side);

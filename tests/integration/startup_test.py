@@ -210,14 +210,6 @@ class Machine(Boot):
         done = self.boot("pm2", "startup", path=str(self.named / "empty"))
         self.assertEqual((done.returncode, done.stdout, done.stderr), (1, "", "[PM2][ERROR] Init system not found\n"))
 
-    @staticmethod
-    def tools_beside(folder):
-        tools = folder / "tools"
-        tools.mkdir(exist_ok=True)
-        if not (tools / "systemctl").exists():
-            (tools / "systemctl").symlink_to("/bin/true")
-        return tools
-
     def test_without_root_the_last_line_is_the_command_for_root(self):
         self.need_root()
         self.need("setpriv")
@@ -226,7 +218,9 @@ class Machine(Boot):
         public.chmod(0o755)
         shutil.copy(BIN, public / "tend")
         (public / "pm2").symlink_to("tend")
-        (public / "systemctl").symlink_to("/bin/true")
+        (public / "tools").mkdir()
+        for folder in (public, public / "tools"):
+            (folder / "systemctl").symlink_to("/bin/true")
         (public / "node").symlink_to("/bin/true")
         for name, home in (("tend", None), ("pm2", None), ("tend", "/srv/x")):
             environment = {"PATH": f"{public}:/usr/bin:/bin", "HOME": "/nonexistent/bob", "USER": "bob", "NO_COLOR": "1"}
@@ -239,7 +233,7 @@ class Machine(Boot):
             self.assertEqual(done.stdout.splitlines()[-1], f"sudo env PATH=$PATH:{public}{extra} {public / name} startup systemd -u bob "
                              "--hp /nonexistent/bob")
             # Called by its place, which PATH does not name: the name is kept, as it tells the home.
-            tools = {**environment, "PATH": str(self.tools_beside(public))}
+            tools = {**environment, "PATH": str(public / "tools")}
             done = subprocess.run(["/usr/bin/setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", str(public / name), "startup"],
                                   env=tools, cwd="/", text=True, capture_output=True, timeout=limit(30), check=False)
             self.assertIn(f" {public / name} startup systemd -u bob ", done.stdout.splitlines()[-1])

@@ -3,11 +3,11 @@
 import os
 import shutil
 import signal
-import socket
 import time
 import unittest
 from pathlib import Path
 
+from cluster_test import get
 from harness import SCALE, TendTest, alive, free_port, wait_for
 from notify_test import PRELUDE
 
@@ -46,28 +46,21 @@ class Takeover(TendTest):
         wait_for(lambda: not alive(first), timeout=20 * SCALE, what="the hung process's end")
         wait_for(lambda: self.tend.app("app")["pid"] not in (0, first), timeout=20, what="its successor")
 
-    WATCHED = ("--heartbeat-interval", str(100 * SCALE))
+    def assert_silence_is_no_fault_after(self, *words):
+        said = "".join(f"say({word!r})\n" for word in words)
+        self.speaker(said + "barrier()\nnote('said')\ntime.sleep(1000)\n", "--heartbeat-interval", int(100 * SCALE))
+        pid = self.tend.app("app")["pid"]
+        self.kill_supervisor()
+        self.assert_undisturbed(pid, 2)
 
     def test_the_watchdog_period_that_an_app_gave_is_kept(self):
-        self.speaker("say('WATCHDOG_USEC=600000000')\nsay('WATCHDOG=1')\nbarrier()\nnote('said')\ntime.sleep(1000)\n",
-                     *self.WATCHED)
-        pid = self.tend.app("app")["pid"]
-        self.kill_supervisor()
-        self.assert_undisturbed(pid, 2)
+        self.assert_silence_is_no_fault_after("WATCHDOG_USEC=600000000", "WATCHDOG=1")
 
     def test_an_app_that_ended_its_watchdog_has_none_afterwards(self):
-        self.speaker("say('WATCHDOG=1')\nsay('WATCHDOG_USEC=0')\nbarrier()\nnote('said')\ntime.sleep(1000)\n",
-                     *self.WATCHED)
-        pid = self.tend.app("app")["pid"]
-        self.kill_supervisor()
-        self.assert_undisturbed(pid, 2)
+        self.assert_silence_is_no_fault_after("WATCHDOG=1", "WATCHDOG_USEC=0")
 
     def test_an_app_that_said_it_is_stopping_may_be_silent(self):
-        self.speaker("say('WATCHDOG=1')\nsay('STOPPING=1')\nbarrier()\nnote('said')\ntime.sleep(1000)\n",
-                     *self.WATCHED)
-        pid = self.tend.app("app")["pid"]
-        self.kill_supervisor()
-        self.assert_undisturbed(pid, 2)
+        self.assert_silence_is_no_fault_after("WATCHDOG=1", "STOPPING=1")
 
     def test_ready_is_remembered_while_the_probe_is_not_answered_yet(self):
         port = free_port()
@@ -134,18 +127,8 @@ class Takeover(TendTest):
                         "listen": f"127.0.0.1:{port}"}]})
                     self.tend.ok(verb, "e.json")
                     for _ in range(4):
-                        self.assertEqual(self.ask(port), "pong", f"{balance} {verb}")
+                        self.assertEqual(get(port), "pong", f"{balance} {verb}")
                 self.tend.ok("delete", "all")
-
-    @staticmethod
-    def ask(port):
-        with socket.create_connection(("127.0.0.1", port), timeout=5) as s:
-            s.settimeout(5)
-            s.sendall(b"GET / HTTP/1.0\r\n\r\n")
-            answer = b""
-            while part := s.recv(4096):
-                answer += part
-        return answer.rpartition(b"\r\n\r\n")[2].decode()
 
 
 if __name__ == "__main__":

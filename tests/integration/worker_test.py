@@ -3,8 +3,8 @@
 import unittest
 from collections import Counter
 
+from cluster_test import get
 from harness import TendTest, free_port, port_is_free, wait_for
-import takeover_test
 
 TIDY = """const s = require('http').createServer((q, r) => r.end(String(process.pid))).listen(PORT);
 const d = require('dgram').createSocket('udp4');
@@ -67,9 +67,9 @@ class Workers(TendTest):
     def test_a_program_that_simply_accepts_waits_on_the_socket_that_it_is_given(self):
         port = free_port()
         self.tend.script("plain.py", "import os, socket\ns = socket.socket(fileno=3)\nprint(os.get_blocking(3), flush=True)\n"
-                         "while True:\n    c, _ = s.accept()\n    c.recv(100)\n    c.sendall(b'HTTP/1.0 200 OK\\r\\n\\r\\npong')\n    c.close()\n")
+                         "while True:\n    c, _ = s.accept()\n    c.recv(4096)\n    c.sendall(b'HTTP/1.0 200 OK\\r\\n\\r\\npong')\n    c.close()\n")
         self.tend.ok("start", "plain.py", "--listen", f"127.0.0.1:{port}")
-        self.assertEqual(takeover_test.Takeover.ask(port), "pong")
+        self.assertEqual(get(port), "pong")
         self.assertEqual(self.tend.app("plain")["pm2_env"]["restart_time"], 0)
         self.assertEqual(self.tend.read(self.tend.out_log("plain")), "True\n")
 
@@ -77,7 +77,7 @@ class Workers(TendTest):
         port = free_port()
         self.tend.script("app.js", "require('http').createServer((q, r) => r.end(String(process.pid)))"
                          f".listen({port}, '127.0.0.1', () => console.log('listens'));\n")
-        workers = lambda: len(Counter(takeover_test.Takeover.ask(port) for _ in range(20)))
+        workers = lambda: len(Counter(get(port) for _ in range(20)))
         self.tend.ok("start", "app.js", "-i", "2", "--balance", "sticky")
         wait_for(lambda: self.said().count("listens") == 2, what="two that listen")
         wait_for(lambda: workers() == 1, what="one for this client")
