@@ -154,9 +154,17 @@ if (settings.drain) (() => {
     forgive(net.Server);
     forgive(require('dgram').Socket);
   }
+  // A manager that was killed is followed by one that asks again. Node forgets at the first order what it waits for, so
+  // that the second would be the end of it: it is not to be seen.
   if (process.channel && require('cluster').isWorker) {
     const asked = (m) => m && m.cmd === 'NODE_CLUSTER' && m.act === 'disconnect';
-    process.prependListener('internalMessage', (message) => asked(message) && begin());  // before Node's own
+    let before = false;
+    process.prependListener('internalMessage', (message) => {  // before Node's own
+      if (!asked(message)) return;
+      if (before) message.act = 'disconnecting';
+      before = true;
+      begin();
+    });
     process.on('internalMessage', () => (draining = false));
   }
 
@@ -171,16 +179,23 @@ if (settings.drain) (() => {
 
   // Outside of Node's cluster nobody closes the servers of a process that is being replaced.
   if (process.channel && !process.env.NODE_UNIQUE_ID) {
+    let left = 0, asked = false;
+    const answer = () => left === 0 && process.connected && process.send({ cmd: 'NODE_TEND_DRAINED' });
+    const closed = () => {
+      left--;
+      answer();
+    };
     process.on('internalMessage', (message) => {
       if (!message || message.cmd !== 'NODE_TEND_DRAIN') return;
+      if (asked) return answer();  // what was said may have been lost with the one who had asked
+      asked = true;
       const servers = process._getActiveHandles().filter((h) => h instanceof net.Server);
-      let left = servers.length;
-      const done = () => left-- <= 1 && process.connected && process.send({ cmd: 'NODE_TEND_DRAINED' });
-      if (left === 0) done();
+      left = servers.length;
+      answer();
       begin();
       for (const server of servers) {
         track(server);
-        server.close(done);
+        server.close(closed);
       }
       draining = false;
     });

@@ -83,8 +83,7 @@ void Supervisor::resume_other(Instance& app, bool has_process) {
   if (other.due.n >= 0) executor_.run(app, lifecycle::Arm{other.spawn, Timer::drain, other.due});
   if (other.exited) executor_.run(app, lifecycle::SweepTree{other.spawn});
   const bool finishing = other.role == Role::leaving && other.stage == lifecycle::Other::Stage::draining;
-  if (finishing && !other.exited && passes_sockets(*app.spec))
-    executor_.run(app, lifecycle::Drain{other.spawn});
+  if (finishing && !other.exited) executor_.run(app, lifecycle::Drain{other.spawn});  // it may not have been asked
 }
 
 void Supervisor::recover(Left left) {

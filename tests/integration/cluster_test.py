@@ -517,6 +517,40 @@ class Crashing(ClusterTest):
         self.assertFalse(set(self.pids()) & set(before))
         self.assertIn(int(get(self.port).split()[0]), self.pids())
 
+    # The next supervisor asks again who was finishing, and to Node a second order is the end of the first.
+    def requests_in_flight_outlive_the_supervisor(self, *command, instances, on=None, **app):
+        self.tend.script("slow.js", "require('http').createServer((q, r) => {\n"
+                                    "  const answer = () => r.end(String(process.pid));\n"
+                                    "  q.url === '/slow' ? setTimeout(answer, 2500) : answer();\n"
+                                    f"}}).listen({on or self.port});\n")
+        self.tend.ok("start", self.tend.json_file("slow.json", {"apps": [
+            {"name": "slow", "script": "slow.js", "instances": instances, **app}]}))
+        wait_for(lambda: self.both_answer(self.pids()), what="all to serve")
+        self.tend.supervisor_may_die = True
+        before = set(self.pids())
+        with contextlib.ExitStack() as ends:
+            slow = [ends.enter_context(subprocess.Popen(["curl", "-s", f"http://127.0.0.1:{self.port}/slow"],
+                                                        stdout=subprocess.PIPE, text=True)) for _ in range(12)]
+            time.sleep(0.3)
+            ends.enter_context(self.tend.popen(*command))
+            time.sleep(0.9)
+            os.kill(self.tend.pids()[0], signal.SIGKILL)
+            answers = [one.communicate(timeout=limit(10))[0] for one in slow]
+        self.assertEqual({int(answer or -1) for answer in answers}, before, answers)
+        return before
+
+    def test_a_supervisor_killed_while_a_replaced_worker_finishes_cuts_no_request(self):
+        old = self.requests_in_flight_outlive_the_supervisor("reload", "slow", instances=1, exec_mode="cluster")
+        wait_for(lambda: not any(alive(pid) for pid in old), what="the end of the replaced one")
+
+    def test_a_supervisor_killed_while_a_server_of_listen_finishes_cuts_no_request(self):
+        old = self.requests_in_flight_outlive_the_supervisor(
+            "reload", "slow", instances=1, exec_mode="fork", on="{fd: 3}", listen=[f"tcp://127.0.0.1:{self.port}"])
+        wait_for(lambda: not any(alive(pid) for pid in old), what="the end of the replaced one")
+
+    def test_a_supervisor_killed_while_a_scaled_away_worker_finishes_cuts_no_request(self):
+        self.requests_in_flight_outlive_the_supervisor("scale", "slow", 1, instances=2, exec_mode="cluster")
+        wait_for(lambda: len(self.pids()) == 1, what="the end of the one too many")
 
     def test_a_supervisor_killed_in_the_middle_of_reloads_costs_nothing(self):
         self.start(2)
