@@ -51,6 +51,8 @@ Address address_of(const Value& f) {
   return a;
 }
 
+uint64_t bit_of(uint32_t server) { return uint64_t{1} << (server % 64); }
+
 bool valid_port(const Value& f) {
   const int64_t port = f.at("port").integer();
   return port >= 0 && port <= 65535;
@@ -71,15 +73,17 @@ void Primary::join(const Worker& worker, Membership membership) {
   members_[worker].membership = std::move(membership);
 }
 
-void Primary::adopt(const Worker& worker, Membership membership, bool serving, const List& waiting) {
+void Primary::adopt(const Worker& worker, Membership membership, bool serving, uint64_t accepting,
+                    const List& waiting) {
   Member& member = members_[worker];
   member.membership = std::move(membership);
   member.waiting.assign(waiting.begin(), waiting.end());
   if (member.membership.spare) return;
-  if (!serving) return;
-  stalls_.watch();
   for (Server* server : table_.of(member.membership.group)) {
-    if (server->listening.count(member.membership.slot) == 0) continue;
+    // One that has just begun shares its predecessor's socket, and said itself on which it accepts.
+    const bool listens = server->listening.count(member.membership.slot) != 0;
+    if (!listens || (!serving && (accepting & bit_of(server->number)) == 0)) continue;
+    stalls_.watch();
     member.servers[server->number] = true;
     if (server->handed_over()) handoff_->watch(*server);
   }
@@ -105,6 +109,16 @@ void Primary::message(const Worker& worker, const Value& frame) {
     retire(worker);
     owner_.send(worker, Map{{"cmd", "NODE_CLUSTER"}, {"ack", frame.at("seq")}, {"seq", seq_++}}, -1);
   }
+}
+
+uint64_t Primary::accepting(const Worker& worker) const {
+  uint64_t bits = 0;
+  const auto found = members_.find(worker);
+  if (found == members_.end()) return bits;
+  for (const auto& [number, accepts] : found->second.servers) {
+    if (accepts) bits |= bit_of(number);
+  }
+  return bits;
 }
 
 List Primary::waiting(const Worker& worker) const {

@@ -60,8 +60,11 @@ class Primary {
 
   void join(const Worker& worker, Membership membership);
   // A worker of a predecessor that lives; after servers().settle(). `serving`: it was online.
-  // `waiting`: what waiting() gave there.
-  void adopt(const Worker& worker, Membership membership, bool serving, const List& waiting);
+  // `accepting`, `waiting`: what those gave there.
+  void adopt(const Worker& worker, Membership membership, bool serving, uint64_t accepting,
+             const List& waiting);
+  // On which servers it accepts: a bit for each, of its number modulo 64.
+  uint64_t accepting(const Worker& worker) const;
   // The queries of a spare; with the program loaded up to its listen() they wait for serve().
   List waiting(const Worker& worker) const;
   // It is a spare no more: it gets the sockets of `slot` that it asked for.

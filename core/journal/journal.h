@@ -81,8 +81,9 @@ struct Slot {
   // its main one, which `pid` is then; 0: pid is the keeper's child.
   uint64_t main_start = 0, other_start = 0;
   uint8_t notices = 0;           // the supervisor's bits, of main
-  char status_text[151] = {};    // the begin of STATUS; NUL-terminated
+  char status_text[143] = {};    // the begin of STATUS; NUL-terminated
   // What follows counts where its bit of `notices` is set: before, STATUS went on here.
+  uint64_t accepts = 0;          // on which sockets the process accepts: Primary::accepting()
   int64_t watch_ms = 0;          // the period that the process gave with WATCHDOG_USEC; 0: none
   int64_t other_spawned_wall = 0;
 };

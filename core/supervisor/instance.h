@@ -40,6 +40,7 @@ struct Side {
   bool reported = false;  // a worker's first frame came
   bool ready = false;     // it said so
   bool probed = false;    // its probe was answered
+  uint64_t accepts = 0;   // a worker: on which sockets (cluster::Primary::accepting)
   bool answers = false;   // it said that it answers pings
   bool watches = false;   // it has sent WATCHDOG=1
   Millis watch_period{0};  // which it gave for that; 0: none

@@ -21,8 +21,8 @@ constexpr Millis kStrangerKept{200};  // so that one who floods the socket does 
 constexpr int kDeepest = 64;          // ancestors that are looked at
 constexpr std::string_view kUnnamed = "stored";
 
-// Slot::notices. kMore: the fields behind STATUS are there.
-enum : uint8_t { kReloading = 1, kStopping = 2, kReady = 8, kProbed = 16, kMore = 32 };
+// Slot::notices. kMore: the fields behind STATUS are there; kAccepts: their first is too.
+enum : uint8_t { kReloading = 1, kStopping = 2, kReady = 8, kProbed = 16, kMore = 32, kAccepts = 64 };
 
 // What a sender may say that has ended before it was looked at: nobody is believed a pid, a descriptor or a
 // sign of life by it.
@@ -277,8 +277,9 @@ void Notices::main_ended(uint32_t id, uint32_t spawn) {
 
 void Notices::note(const Instance& app, journal::Slot& slot) {
   if (app.other.notified) slot.other_start = app.other.notified->start;
-  slot.notices =
-      static_cast<uint8_t>(kMore | (app.main.ready ? kReady : 0) | (app.main.probed ? kProbed : 0));
+  slot.notices = static_cast<uint8_t>(kMore | kAccepts | (app.main.ready ? kReady : 0) |
+                                      (app.main.probed ? kProbed : 0));
+  slot.accepts = app.main.accepts;
   slot.watch_ms = app.main.watch_period.n;
   slot.other_spawned_wall = app.other.spawned_wall;
   if (!app.main.notified) return;
@@ -293,6 +294,7 @@ void Notices::recall(Instance& app, const journal::Slot& slot) {
   if (slot.other_start != 0) said_by(app.other).start = slot.other_start;
   app.main.ready = (slot.notices & kReady) != 0;
   app.main.probed = (slot.notices & kProbed) != 0;
+  if ((slot.notices & kAccepts) != 0) app.main.accepts = slot.accepts;
   if ((slot.notices & kMore) != 0) {
     app.main.watch_period = Millis{slot.watch_ms};
     app.other.spawned_wall = slot.other_spawned_wall;

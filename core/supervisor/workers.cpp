@@ -57,6 +57,8 @@ Workers::Workers(loop::Loop& loop, Log& log, keeper::Client& keeper, Owner owner
                   Side* side = app == nullptr ? nullptr : side_of(*app, w.spawn);
                   if (side == nullptr) return;
                   side->reported = true;
+                  const uint64_t accepts = primary_.accepting(w);
+                  if (std::exchange(side->accepts, accepts) != accepts) owner_.noted(*app);
                   judge_ready(w.id, w.spawn);
                 },
                 [this](const cluster::Worker& w) {
@@ -101,7 +103,8 @@ void Workers::adopt(Instance& app, uint32_t spawn) {
   if (!reloads_without_gap(*app.spec)) return;
   const bool serving = spawn != app.state.spawn || app.state.phase == lifecycle::Phase::online;
   const bool asked = static_cast<int64_t>(spawn) == app.waiting.at("spawn").integer(-1);
-  primary_.adopt({app.id, spawn}, membership(app, spawn), serving,
+  const uint64_t accepting = spawn == app.state.spawn ? app.main.accepts : app.other.accepts;
+  primary_.adopt({app.id, spawn}, membership(app, spawn), serving, accepting,
                  asked ? app.waiting.at("frames").list() : List());
   if (serving || !app.state.executed || !is_worker(*app.spec)) return;
   app.main.reported = true;  // to the predecessor, or it will soon: Node's first act

@@ -552,6 +552,27 @@ class Crashing(ClusterTest):
         self.requests_in_flight_outlive_the_supervisor("scale", "slow", 1, instances=2, exec_mode="cluster")
         wait_for(lambda: len(self.pids()) == 1, what="the end of the one too many")
 
+    # What a successor has said is known to the next supervisor, or it would wait for it in vain and take the reload back.
+    def test_a_supervisor_killed_between_two_ports_of_a_successor_goes_on_with_the_reload(self):
+        for policy in ("reuseport", "rr"):
+            with self.subTest(policy):
+                second = free_port()
+                self.tend.script("two.js", "const http = require('http');\n"
+                                           "const serve = (port) => http.createServer((q, r) => r.end(String(process.pid)))"
+                                           ".listen(port);\n"
+                                           f"serve({self.port});\nsetTimeout(() => serve({second}), 1500);\n")
+                self.tend.ok("start", "two.js", "--name", policy, "-i", 1, "--balance", policy, "--listen-timeout", "4s")
+                self.serving(second)
+                old = self.pids()
+                self.tend.supervisor_may_die = True
+                with self.tend.popen("reload", policy):
+                    wait_for(lambda: set(self.pids()) != set(old), what="a successor")
+                    time.sleep(0.8)
+                    os.kill(self.tend.pids()[0], signal.SIGKILL)
+                wait_for(lambda: not alive(old[0]), what="the end of the replaced one")
+                self.assertEqual({get(self.port), get(second)}, {str(self.pids()[0])})
+                self.tend.ok("delete", policy)
+
     def test_a_supervisor_killed_in_the_middle_of_reloads_costs_nothing(self):
         self.start(2)
         self.tend.supervisor_may_die = True
