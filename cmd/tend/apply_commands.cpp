@@ -50,7 +50,7 @@ Result<std::vector<PresentApp>> present_apps(const Session& s, const List& rows)
     PresentApp& app = apps[place->second];
     const auto id = static_cast<uint32_t>(row.at("id").integer());
     app.ids.push_back(id);
-    if (status == "stopped" || status == "errored") {
+    if (status == "stopped" || status == "errored" || status == "stopping") {
       app.down.push_back(id);
     } else if (const int64_t since = row.at("uptime").integer(); app.since == 0 || since < app.since) {
       app.since = since;

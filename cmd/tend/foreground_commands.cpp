@@ -68,7 +68,10 @@ void tell_ignored(Session& s) {
 int runtime(Session& outer) {
   Arguments args = outer.args;
   drop_start(args);
-  if (args.words.empty()) return usage(outer, outer.pm2 ? "pm2-runtime" : "tend-runtime");
+  if (args.words.empty()) {
+    usage(outer, outer.pm2 ? "pm2-runtime" : "tend-runtime");
+    return outer.exit_of(kUsage);  // a container that runs nothing has failed
+  }
   args.no_wait = true;  // signals and the end of the app are what to wait for
   Session s(std::move(args), outer.caller, outer.pm2);
   s.mute = true;

@@ -176,8 +176,9 @@ int logs(Session& s) {
     for (const Value& word : missing) s.complain(not_found(s, word.text()));
     return kFailed;
   }
-  const LogStyle style{s.args.raw,       s.args.json,      s.colour(),
-                       s.args.highlight, s.args.timestamp, s.args.has("format")};
+  const bool plain = s.pm2 && s.args.nostream;  // those forms of PM2's are for what comes
+  const LogStyle style{s.args.raw,       !plain && s.args.json, s.colour(),
+                       s.args.highlight, s.args.timestamp,      !plain && s.args.has("format")};
   const bool machine = style.json || style.fields;
   if (s.pm2 && !machine && s.args.lines > 0) {
     s.print(render::paint(render::Ink::grey,

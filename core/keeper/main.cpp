@@ -132,6 +132,7 @@ uint64_t given_epoch() {
 // With the lock and the socket, until the end.
 int serve(const Options& options, Settings settings, HomeLock& home, const Heritage& heritage,
           const std::function<Status(Keeper&)>& begin) {
+  prctl(PR_SET_NAME, "tend");  // executed by a link or a descriptor, it has that for its name
   const std::string program = options.self != nullptr ? options.self : tend::path_of_own_program();
   if (program.empty() || settings.epoch == 0)
     return report("its own program or random numbers cannot be had");
@@ -165,7 +166,6 @@ int resume(const Options& options) {
   if (!opened) return report(opened.error().message);
   std::optional<StateReader> left(std::move(*opened));
   left->each_fd([](int fd) { fcntl(fd, F_SETFD, FD_CLOEXEC); });
-  prctl(PR_SET_NAME, "tend");  // executed by a descriptor, it has a number for its name
   const StateHead head = left->head();
   Settings settings;
   settings.epoch = head.epoch;

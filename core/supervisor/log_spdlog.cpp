@@ -14,14 +14,18 @@
 namespace tend::supervisor {
 namespace {
 
-// spdlog's own file sinks follow symbolic links and obey the umask only. Used by the loop's thread alone.
+constexpr off_t kMostBytes = 10'000'000;
+
+// spdlog's own file sinks follow symbolic links and obey the umask only. Used by the loop's thread alone. The
+// lines are few: each looks whether the file is still there, so that who moves or removes it need tell
+// nobody.
 class PrivateFile final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
  public:
-  explicit PrivateFile(const std::string& path)
-      : fd_(open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600)) {}
+  explicit PrivateFile(const std::string& path) : path_(path) { open(); }
 
  protected:
   void sink_it_(const spdlog::details::log_msg& message) override {
+    look();
     if (!fd_) return;
     spdlog::memory_buf_t text;
     formatter_->format(message, text);
@@ -31,6 +35,23 @@ class PrivateFile final : public spdlog::sinks::base_sink<spdlog::details::null_
   void flush_() override {}
 
  private:
+  void open() {
+    fd_ = UniqueFd(
+        ::open(path_.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600));
+  }
+
+  void look() {
+    struct stat at {
+    }, own{};
+    const bool there = fd_ && ::fstat(fd_.get(), &own) == 0 && ::lstat(path_.c_str(), &at) == 0 &&
+                       at.st_ino == own.st_ino && at.st_dev == own.st_dev;
+    if (there && (!S_ISREG(own.st_mode) || own.st_size < kMostBytes)) return;
+    // Where it cannot be put aside it goes on.
+    if (there && ::rename(path_.c_str(), (path_ + ".1").c_str()) != 0) return;
+    open();
+  }
+
+  std::string path_;
   UniqueFd fd_;
 };
 

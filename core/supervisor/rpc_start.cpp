@@ -61,9 +61,9 @@ void start_one(Starting& s, AppSpec&& parsed, const Identity& identity) {
     if (spec->force || params.at("force").boolean()) present.clear();
   }
   if (!present.empty()) {
-    const auto running = std::find_if(present.begin(), present.end(), [](const Instance* app) {
-      return lifecycle::alive(app->state.phase) || app->state.phase == lifecycle::Phase::waiting;
-    });
+    // One that is on its way out is to come back.
+    const auto running =
+        std::find_if(present.begin(), present.end(), [](const Instance* app) { return app->state.wanted; });
     if (!from_file && running != present.end()) {
       refused.push_back(outcome(**running, "started", false, "already launched, add -f to start another",
                                 "already_launched"));

@@ -102,6 +102,21 @@ class Apply(TendTest):
         self.assertEqual(self.tend.status("stopped"), "online")
         self.assertEqual(self.tend.app("done")["pm2_env"]["restart_time"], 0)
 
+    def test_an_app_on_its_way_out_is_brought_back(self):
+        self.tend.script("slow.sh", "#!/bin/bash\ntrap 'sleep 1; exit' INT\necho up\nwhile :; do sleep 0.05; done\n")
+        self.tend.json_file("slow.json", {"apps": [{"name": "slow", "script": "slow.sh"}]})
+        for back in (("apply", "slow.json"), ("start", "slow.sh")):
+            self.tend.ok("start", "slow.json")
+            old = self.tend.app("slow")["pid"]
+            self.tend.wait_text(self.tend.home / "logs/slow-out.log", "up")
+            with self.tend.popen("stop", "slow"):
+                self.tend.wait_status("slow", "stopping")
+                self.tend.ok(*back)
+            self.assertEqual(self.tend.status("slow"), "online")
+            self.assertNotEqual(self.tend.app("slow")["pid"], old)
+            self.tend.ok("delete", "slow")
+            self.tend.ok("flush")
+
     def test_a_changed_mode_or_script_is_picked_up(self):
         self.file({"name": "a"}, {"name": "b"})
         self.tend.ok("apply", "eco.json")

@@ -352,6 +352,8 @@ def _(t, name):
     t.assertIn("[TAILING] Tailing last 15 lines for [say] process (change the value with --lines option)", out)
     t.assertRegex(out, r"0\|say +\| one")
     t.assertRegex(out, r"0\|say +\| two")
+    for form in ("--json", "--format"):  # they are for what comes
+        t.assertRegex(t.good(name, "say", "--nostream", form), r"0\|say +\| one")
 
 
 @command("flush")

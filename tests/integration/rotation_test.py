@@ -135,6 +135,19 @@ class Rotation(TendTest):
         ignored = int(re.search(r"SigIgn:\s+(\w+)", open(f"/proc/{pid}/status").read())[1], 16)
         self.assertEqual(ignored & 0x201, 0)  # apps have the defaults of both
 
+    def test_the_daemons_own_log_is_bounded_and_made_anew(self):
+        self.tend.ok("start", "printer.py", "--", "1")
+        log, aside = self.tend.home / "tend.log", self.tend.home / "tend.log.1"
+        log.rename(self.tend.home / "moved.log")
+        self.tend.ok("restart", "printer")
+        self.tend.wait_text(log, "online")
+        self.assertNotIn("took over", log.read_text())
+        os.truncate(log, 10_000_000)
+        self.tend.ok("restart", "printer")
+        wait_for(lambda: log.stat().st_size < 10_000 and "online" in log.read_text(), what="a new log")
+        self.assertEqual(aside.stat().st_size, 10_000_000)
+        self.assertEqual([p.stat().st_mode & 0o777 for p in (log, aside)], [0o600, 0o600])
+
 
 if __name__ == "__main__":
     unittest.main()

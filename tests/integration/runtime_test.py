@@ -70,6 +70,10 @@ class RuntimeTest(Foreground):
         self.assertEqual(list((self.tend.home / "logs").glob("*")), [])
         self.nothing_left()
 
+    def test_without_an_app_it_says_how_it_is_called_and_has_failed(self):
+        self.assertEqual(self.ends(self.runtime()), 2)
+        self.assertIn("usage: tend-runtime [start] <script|file>", self.tend.read("o"))
+
     def test_an_app_that_a_signal_ended_gives_128_and_the_signal(self):
         self.tend.script("die.sh", "#!/bin/sh\nkill -9 $$\n")
         self.assertEqual(self.ends(self.runtime("die.sh", "--no-autorestart")), 137)
