@@ -8,6 +8,7 @@
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
 
+#include "core/base/clock.h"
 #include "core/base/text.h"
 #include "core/base/unique_fd.h"
 
@@ -15,6 +16,7 @@ namespace tend::supervisor {
 namespace {
 
 constexpr off_t kMostBytes = 10'000'000;
+constexpr Millis kMissing{1000};
 
 // spdlog's own file sinks follow symbolic links and obey the umask only. Used by the loop's thread alone. The
 // lines are few: each looks whether the file is still there, so that who moves or removes it need tell
@@ -43,16 +45,25 @@ class PrivateFile final : public spdlog::sinks::base_sink<spdlog::details::null_
   void look() {
     struct stat at {
     }, own{};
-    const bool there = fd_ && ::fstat(fd_.get(), &own) == 0 && ::lstat(path_.c_str(), &at) == 0 &&
-                       at.st_ino == own.st_ino && at.st_dev == own.st_dev;
-    if (there && (!S_ISREG(own.st_mode) || own.st_size < kMostBytes)) return;
-    // Where it cannot be put aside it goes on.
-    if (there && ::rename(path_.c_str(), (path_ + ".1").c_str()) != 0) return;
+    if (fd_ && ::fstat(fd_.get(), &own) == 0) {
+      if (::lstat(path_.c_str(), &at) != 0) {
+        // Perhaps the whole home is being removed: not before that has had its time.
+        const Millis now = SystemClock().now();
+        if (missing_since_.n < 0) missing_since_ = now;
+        if (now - missing_since_ < kMissing) return;
+      } else if (at.st_ino == own.st_ino && at.st_dev == own.st_dev) {
+        missing_since_ = Millis{-1};
+        if (!S_ISREG(own.st_mode) || own.st_size < kMostBytes) return;
+        if (::rename(path_.c_str(), (path_ + ".1").c_str()) != 0) return;  // it goes on there
+      }
+    }
+    missing_since_ = Millis{-1};
     open();
   }
 
   std::string path_;
   UniqueFd fd_;
+  Millis missing_since_{-1};
 };
 
 class SpdLog final : public Log {

@@ -31,6 +31,7 @@ constexpr Millis kTidyAfter{300};
 constexpr int kLingerRounds = 1000;  // 5 s
 constexpr std::string_view kSlots = "slots";
 constexpr std::string_view kJournal = "journal";
+constexpr std::string_view kUnwritten = "unwritten";
 
 class KeeperKeepsakes final : public logs::Keepsakes {
  public:
@@ -45,7 +46,7 @@ class KeeperKeepsakes final : public logs::Keepsakes {
 // Everything that needs the keeper's answer to hello before it can exist.
 struct Running {
   Running(loop::Loop& loop, const Clock& clock, Log& log, const Home& home, keeper::Client& keeper,
-          tree::Lineage lineage, journal::SlotTable slots, Console console)
+          tree::Lineage lineage, journal::SlotTable slots, journal::Unwritten unwritten, Console console)
       : keepsakes(keeper),
         tree(loop, log, home.dir, tree::home_mark(home.dir, home.pm2), lineage),
         logs(loop, clock, log, keepsakes),
@@ -53,7 +54,7 @@ struct Running {
         journal(loop, log, home.journal(), journal::current_boot_id(),
                 [&keeper](int fd) { keeper.hold(kJournal, fd); }),
         supervisor({loop, clock, log, home, keeper, tree, logs, rotation, console}, journal,
-                   std::move(slots)),
+                   std::move(slots), std::move(unwritten)),
         autosave(loop, log, home, supervisor),
         daemon{supervisor, lineage.keeper, {}, 0, {}, &autosave, nullptr},
         log_observer(log_events(supervisor.bus(), log)),
@@ -142,7 +143,7 @@ class Main {
       return refuse(slots.error().message);
     }
     running_ = std::make_unique<Running>(loop_, clock_, *log_, home_, keeper_, lineage_of(keeper_pid),
-                                         std::move(*slots), console_);
+                                         std::move(*slots), take_unwritten(), console_);
     running_->daemon.keeper_version = synced.name;
     running_->daemon.keeper_upgrades = synced.id;
     running_->daemon.upgrade = &upgrade_;
@@ -231,6 +232,18 @@ class Main {
     if (!fresh) std::abort();  // no memfd: nothing can be promised
     keeper_.hold(kSlots, fresh->fd());
     return fresh;
+  }
+
+  journal::Unwritten take_unwritten() {
+    for (keeper::Report& r : left_) {
+      if (r.kind != keeper::Kind::held || r.name != kUnwritten) continue;
+      if (auto left = journal::Unwritten::adopt(std::move(r.fd))) return std::move(*left);
+      log_->error("what the former supervisor had not written yet cannot be read");
+    }
+    auto fresh = journal::Unwritten::create();
+    if (!fresh) std::abort();
+    keeper_.hold(kUnwritten, fresh->fd());
+    return std::move(*fresh);
   }
 
   // What is left is from a newer version: touch nothing, and say so to whoever asks for anything but that

@@ -67,6 +67,17 @@ void end_leftovers(const Home& home, Log& log) {
   }
 }
 
+// What the journal did not get any more from the predecessor.
+void lay_over(std::vector<journal::Record>& written, const std::vector<journal::Record>& late) {
+  std::map<uint32_t, Value> last;
+  for (journal::Record& r : written) last[r.id] = std::move(r.body);
+  for (const journal::Record& r : late) last[r.id] = r.body;
+  written.clear();
+  for (auto& [id, body] : last) {
+    if (!body.is_null()) written.push_back({id, std::move(body)});
+  }
+}
+
 bool lives(const Instance& app, uint32_t spawn) {
   const lifecycle::State& s = app.state;
   return (spawn == s.spawn && lifecycle::alive(s.phase)) ||
@@ -81,7 +92,9 @@ void Supervisor::resume_other(Instance& app, bool has_process) {
   if (!has_process && !other.exited)
     return feed(app.id, lifecycle::Exited{other.spawn, lifecycle::kStatusUnknown});
   if (other.due.n >= 0) executor_.run(app, lifecycle::Arm{other.spawn, Timer::drain, other.due});
-  if (other.exited) executor_.run(app, lifecycle::SweepTree{other.spawn});
+  // With a deadline it was asked to end, and what is left of it has the same time.
+  if (other.exited && other.due.n >= 0) executor_.run(app, lifecycle::AwaitTree{other.spawn});
+  if (other.exited && other.due.n < 0) executor_.run(app, lifecycle::SweepTree{other.spawn});
   const bool finishing = other.role == Role::leaving && other.stage == lifecycle::Other::Stage::draining;
   if (finishing && !other.exited) executor_.run(app, lifecycle::Drain{other.spawn});  // it may not have been asked
 }
@@ -91,13 +104,14 @@ void Supervisor::recover(Left left) {
   m_.logs.on_loss([this](uint32_t id) {
     if (const Instance* app = find(id)) note(*app);
   });
+  lay_over(left.wanted.records, pending_ = unwritten_.records());
   std::unordered_map<uint32_t, bool> wishes;
   std::set<uint32_t> deleting;
   std::map<uint32_t, std::shared_ptr<const BaseEnv>> envs;
   for (const journal::Record& r : left.wanted.records) {
     if (r.id == kCounterId) {
       next_id_ = static_cast<uint32_t>(r.body.at("next_id").integer());
-      next_env_ = static_cast<uint32_t>(r.body.at("next_env").integer());
+      next_env_ = std::max(next_env_, static_cast<uint32_t>(r.body.at("next_env").integer()));
     } else if (r.id >= kSocketIds) {
       workers_.give_back(r.id - kSocketIds, r.body);
     } else if (r.id >= kEnvIds) {
@@ -210,6 +224,7 @@ void Supervisor::recover(Left left) {
     failpoint("recover.instance");
     if (s.other.role != Role::none) workers_.adopt(app, s.other.spawn);  // first: the other is measured by it
     if (lifecycle::alive(s.phase)) workers_.adopt(app, s.spawn);
+    if (s.phase == Phase::online) workers_.became_online(app);  // the predecessor may not have come to it
     if (lifecycle::alive(s.phase) && s.executed) {
       probes_.joined(app, s.spawn);
       heartbeats_.resume(app, s.spawn);

@@ -5,6 +5,7 @@
 #include "core/loop/work.h"
 #include "core/model/api.h"
 #include "core/model/cron_pattern.h"
+#include "core/model/env.h"
 #include "core/model/options.h"
 #include "core/supervisor/identity_linux.h"
 #include "core/supervisor/rpc.h"
@@ -87,7 +88,12 @@ void start_one(Starting& s, AppSpec&& parsed, const Identity& identity) {
       const bool no_env = copy->env.empty() || !copy->given[index_of(*find_option("env"))];
       const bool callers =
           params.at("update_env").boolean() || (from_file && supervisor.parts().home.pm2 && no_env);
-      supervisor.change(*app, std::move(copy), callers ? env : nullptr);
+      auto base = callers ? env : nullptr;
+      if (params.at("keep_env").boolean()) {
+        copy->env = merged(callers ? without(app->spec->env, env->env) : app->spec->env, copy->env);
+        if (callers) base = merged_env(supervisor, *app, *env);
+      }
+      supervisor.change(*app, std::move(copy), std::move(base));
       if (gapless) {
         reloads[group_of(*app->spec)].push_back(app->id);
         continue;

@@ -41,7 +41,8 @@ std::optional<uint32_t> ended_process(const lifecycle::Event& event, const lifec
 
 }  // namespace
 
-Supervisor::Supervisor(Mechanisms mechanisms, journal::Journal& journal, journal::SlotTable slots)
+Supervisor::Supervisor(Mechanisms mechanisms, journal::Journal& journal, journal::SlotTable slots,
+                       journal::Unwritten unwritten)
     : m_(mechanisms),
       journal_(journal),
       slots_(std::move(slots)),
@@ -64,6 +65,7 @@ Supervisor::Supervisor(Mechanisms mechanisms, journal::Journal& journal, journal
       probes_(*this),
       watches_(*this),
       schedules_(*this),
+      unwritten_(std::move(unwritten)),
       memory_timer_(m_.loop, [this] { watch_memory(); }) {
   executor_.next_worker = [this] { return slots_.next_worker(); };
   notices_.sinks.stopping = [this](uint32_t id, uint32_t spawn) { heartbeats_.excuse(id, spawn); };
@@ -226,6 +228,7 @@ void Supervisor::condemn(Instance& app, uint32_t spawn, lifecycle::Cause cause, 
 void Supervisor::reset(Instance& app) { feed(app.id, lifecycle::Reset{}); }
 
 void Supervisor::write_soon(journal::Record record) {
+  unwritten_.put({&record, 1});  // what is done on its strength begins with this turn
   pending_.push_back(std::move(record));
   m_.loop.defer([this] { flush([](bool) {}); });
 }
@@ -238,7 +241,11 @@ void Supervisor::flush(std::function<void(bool)> done) {
   forget_unused_envs();
   if (pending_.empty()) return journal_.settled(std::move(done));
   if (wanted_changed) wanted_changed();
-  journal_.append(std::exchange(pending_, {}), std::move(done));
+  unwritten_.put(pending_);
+  journal_.append(std::exchange(pending_, {}), [this, number = ++appends_, then = std::move(done)](bool written) {
+    if (written && number == appends_ && pending_.empty()) unwritten_.clear();
+    then(written);
+  });
 }
 
 void Supervisor::feed(uint32_t id, const lifecycle::Event& event) {

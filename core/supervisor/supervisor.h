@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/journal/journal.h"
+#include "core/journal/unwritten.h"
 #include "core/metrics/proc_linux.h"
 #include "core/model/selector.h"
 #include "core/supervisor/announcements.h"
@@ -49,7 +50,8 @@ struct Part {
 class Supervisor {
  public:
   using Table = std::map<uint32_t, std::unique_ptr<Instance>>;
-  Supervisor(Mechanisms mechanisms, journal::Journal& journal, journal::SlotTable slots);
+  Supervisor(Mechanisms mechanisms, journal::Journal& journal, journal::SlotTable slots,
+             journal::Unwritten unwritten);
 
   // Looking
   const Table& instances() const { return table_; }
@@ -153,6 +155,8 @@ class Supervisor {
   Table table_;
   std::map<uint32_t, std::weak_ptr<const BaseEnv>> envs_;
   std::vector<journal::Record> pending_;  // to be written at the end of this turn
+  journal::Unwritten unwritten_;
+  uint64_t appends_ = 0;
   std::deque<std::pair<uint32_t, lifecycle::Event>> queue_;
   loop::Timer memory_timer_;
   bool memory_watched_ = false;

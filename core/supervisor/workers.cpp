@@ -106,6 +106,7 @@ void Workers::adopt(Instance& app, uint32_t spawn) {
   const uint64_t accepting = spawn == app.state.spawn ? app.main.accepts : app.other.accepts;
   primary_.adopt({app.id, spawn}, membership(app, spawn), serving, accepting,
                  asked ? app.waiting.at("frames").list() : List());
+  if (asked && app.seat) primary_.serve({app.id, spawn}, *app.seat);  // it was about to take over
   if (serving || !app.state.executed || !is_worker(*app.spec)) return;
   app.main.reported = true;  // to the predecessor, or it will soon: Node's first act
   judge_ready(app.id, spawn);
@@ -247,9 +248,11 @@ void Workers::after(Millis delay, uint32_t id, uint32_t spawn, std::function<voi
 void Workers::ask_to_finish(Instance& app, uint32_t spawn) {
   if (!app.seat) return owner_.feed(app.id, lifecycle::Drained{spawn});  // it never served
   ipc::NodeChannel* channel = channel_of(app, spawn);
+  const bool worker = is_worker(*app.spec);
+  // Before its own close(): a worker that has no server any more when it is asked ends at once.
+  worker ? primary_.disconnect({app.id, spawn}) : primary_.retire({app.id, spawn});
   if (app.spec->shutdown_with_message) say(app, spawn, "shutdown");
-  if (is_worker(*app.spec)) return primary_.disconnect({app.id, spawn});
-  primary_.retire({app.id, spawn});
+  if (worker) return;
   if (channel != nullptr && channel->send(Map{{"cmd", "NODE_TEND_DRAIN"}})) return;
   wait_for_clients(app, spawn);
 }
@@ -317,9 +320,11 @@ Instance* Workers::replace_by_spare(Instance& dead) {
                       s.other.role == lifecycle::Other::Role::none;
     if (!idle || primary_.waiting({spare->id, s.spawn}).empty()) continue;
     spare->seat = std::exchange(dead.seat, std::nullopt);
+    // A successor of this process serves it as well: what it waits with is forgotten last.
+    owner_.changed(*spare);
+    owner_.changed(dead);
     primary_.serve({spare->id, s.spawn}, *spare->seat);
     note_waiting(*spare);
-    owner_.changed(dead);
     return spare;
   }
   return nullptr;

@@ -9,13 +9,14 @@ import time
 import unittest
 from pathlib import Path
 
-from harness import BIN, SCALE, TendTest, alive, wait_for
+from cluster_test import get
+from harness import BIN, SCALE, TendTest, alive, free_port, wait_for
 
 POINTS = subprocess.run([BIN, "generate", "failpoints"], capture_output=True, text=True, check=False).stdout.split()
 UNAVAILABLE = 3
 
 SERVER = """const http = require('http');
-http.createServer((q, r) => r.end('x')).listen(+process.env.PORT, '127.0.0.1');
+http.createServer((q, r) => r.end(String(process.pid))).listen(JSON.parse(process.env.ADDRESS));
 """
 
 JOURNALLED = ("start", "stop", "delete", "scale")
@@ -191,12 +192,14 @@ class Failpoints(TendTest):
         self.assertEqual(self.command("kill"), 1, "kill is repeated by itself")
         self.assertFalse(alive(keeper))
 
-    def reload(self, point, passes=1):
+    def reload(self, point, passes=1, listen=False):
         if self.tend.app("web") is None:
             self.need("node")
-            from harness import free_port
+            self.port = free_port()
             self.tend.script("web.js", SERVER)
-            self.tend.ok("start", "web.js", "--name", "web", "-i", "1", env={"PORT": str(free_port())})
+            mode = ["--listen", f"127.0.0.1:{self.port}"] if listen else ["-i", "1"]
+            self.tend.ok("start", "web.js", "--name", "web", *mode,
+                         env={"ADDRESS": '{"fd": 3}' if listen else f'{{"port": {self.port}, "host": "127.0.0.1"}}'})
         before = self.tend.app("web")
         self.arm(point, passes)
         runs = self.command("reload", "web")
@@ -205,6 +208,8 @@ class Failpoints(TendTest):
         after = self.tend.app("web")
         self.assertEqual(after["pm2_env"]["unstable_restarts"], 0)
         self.assertNotEqual(before["pid"], after["pid"])
+        for _ in range(4):
+            self.assertEqual(get(self.port), str(after["pid"]))
         return runs
 
     SCENES = {"fail": fail_}
@@ -277,6 +282,44 @@ class Failpoints(TendTest):
                     break
         self.assertGreater(passes, 4)
         self.walk("reload")
+
+    def test_04_in_every_state_of_a_reload_of_who_was_given_its_socket(self):
+        self.whole()
+        for point in ("step.noted", "step.acted", "journal.append.before"):
+            for passes in range(1, 40):
+                with self.subTest(point=point, passes=passes):
+                    self.reload(point, passes, listen=True)
+                    if not self.went_off():
+                        break
+            self.assertGreater(passes, 2)
+
+    def test_a_spare_that_takes_over_is_known_as_who_serves(self):
+        self.need("node")
+        port = free_port()
+        self.tend.script("web.js", SERVER)
+        for point in ("step.acted", "journal.append.before"):
+            with self.subTest(point=point):
+                self.tend.ok("start", "web.js", "--name", "web", "-i", "1", "--spare", "1",
+                             env={"ADDRESS": f'{{"port": {port}}}'})
+                seen = lambda: {r["pid"]: r["pm2_env"]["status"] for r in self.tend.jlist() if r["pid"]}
+                wait_for(lambda: sorted(seen().values()) == ["online", "standby"], what="a spare")
+                first = next(pid for pid, status in seen().items() if status == "online")
+                spare = next(pid for pid, status in seen().items() if status == "standby")
+                wait_for(lambda: self.answers(port) == str(first), what="an answer")
+                time.sleep(0.5 * SCALE)  # it has asked for its sockets
+                self.arm(point)
+                os.kill(first, signal.SIGKILL)
+                wait_for(self.went_off, what="the supervisor's end")
+                wait_for(lambda: seen().get(spare) == "online" and len(seen()) == 2, what="the spare as who serves")
+                wait_for(lambda: sorted(seen().values()) == ["online", "standby"], what="another spare")
+                self.assertEqual({get(port) for _ in range(8)}, {str(spare)})
+                self.tend.ok("delete", "web")
+
+    def answers(self, port):
+        try:
+            return get(port)
+        except OSError:
+            return None
 
     def test_commands_killed_at_each_point(self):
         self.walk("restart", "stop", "delete")

@@ -140,6 +140,8 @@ class Rotation(TendTest):
         log, aside = self.tend.home / "tend.log", self.tend.home / "tend.log.1"
         log.rename(self.tend.home / "moved.log")
         self.tend.ok("restart", "printer")
+        time.sleep(1.2)  # it may be that the whole home is being removed
+        self.tend.ok("restart", "printer")
         self.tend.wait_text(log, "online")
         self.assertNotIn("took over", log.read_text())
         os.truncate(log, 10_000_000)

@@ -97,6 +97,43 @@ class Takeover(TendTest):
             wait_for((self.tend.home / "tend.sock").exists, what="the home")
             self.assertEqual([r["pid"] for r in self.tend.jlist()], [pid])
 
+    def test_an_app_keeps_its_environment_whatever_is_started_after_it(self):
+        self.tend.script("says.sh", "#!/bin/sh\necho $WHOSE >> $NAMED\nexec sleep 1000\n")
+        start = lambda name: self.tend.ok("start", "says.sh", "--name", name, "-f",
+                                          env={"WHOSE": name, "NAMED": str(self.tend.work / name)})
+        start("gone")
+        self.tend.ok("delete", "gone")
+        for name in ("a", "b", "c"):
+            start(name)
+            self.kill_supervisor()
+        self.tend.ok("restart", "all")
+        for name in ("a", "b", "c"):
+            wait_for(lambda: self.tend.read(name).count("\n") == 2, what="its second word")
+            self.assertEqual(self.tend.read(name), f"{name}\n{name}\n")
+
+    def test_what_is_left_of_a_replaced_one_has_the_time_to_end(self):
+        self.tend.script("app.py", """import os, signal, sys, time
+if os.fork() == 0:
+    def finish(*_):
+        time.sleep(2)
+        open("finished", "w").close()
+        os._exit(0)
+    signal.signal(signal.SIGINT, finish)
+    open("born", "w").close()
+    while True: time.sleep(1)
+signal.signal(signal.SIGINT, lambda *_: os._exit(0))
+while True: time.sleep(1)
+""")
+        self.tend.json_file("e.json", {"apps": [{"name": "app", "script": "app.py", "exec_mode": "fork", "instances": 1,
+                                                 "listen": [f"tcp://127.0.0.1:{free_port()}"], "kill_timeout": 20000}]})
+        self.tend.ok("start", "e.json")
+        wait_for((self.tend.work / "born").exists, what="the child")
+        old = self.tend.app("app")["pid"]
+        with self.tend.popen("reload", "app"):
+            wait_for(lambda: not alive(old), what="the old main process's end")
+            self.kill_supervisor()
+        wait_for((self.tend.work / "finished").exists, what="the end of its child's work")
+
     def test_environments_that_nobody_uses_any_more_leave_the_journal(self):
         self.tend.sleeper()
         self.tend.json_file("e.json", {"apps": [{"name": "app", "script": "sleeper.sh"}]})

@@ -1,10 +1,12 @@
 """What a clustered Node app is and sees: its number, its stop signal in a reload, its sources, how connections reach it."""
 
+import subprocess
+import time
 import unittest
 from collections import Counter
 
 from cluster_test import get
-from harness import TendTest, free_port, port_is_free, wait_for
+from harness import TendTest, free_port, limit, port_is_free, wait_for
 
 TIDY = """const s = require('http').createServer((q, r) => r.end(String(process.pid))).listen(PORT);
 const d = require('dgram').createSocket('udp4');
@@ -46,6 +48,21 @@ class Workers(TendTest):
             self.tend.ok("flush")
             for log in (self.tend.home / "logs").glob("app-out*"):
                 log.unlink()
+
+    def test_one_that_closes_its_server_at_the_shutdown_message_finishes_its_requests(self):
+        port = free_port()
+        self.tend.script("app.js", "const s = require('http').createServer((q, r) => {\n"
+                                   "  setTimeout(() => r.end(String(process.pid)), q.url === '/slow' ? 1500 : 0);\n"
+                                   f"}}).listen({port});\n"
+                                   "process.on('message', (m) => m === 'shutdown' && s.close(() => process.exit(0)));\n")
+        self.tend.ok("start", "app.js", "-i", "1", "--shutdown-with-message")
+        wait_for(lambda: not port_is_free(port), what="its port")
+        old = get(port)
+        with subprocess.Popen(["curl", "-s", f"http://127.0.0.1:{port}/slow"], stdout=subprocess.PIPE, text=True) as slow:
+            time.sleep(0.3)
+            self.tend.ok("reload", "app")
+            self.assertEqual(slow.communicate(timeout=limit(10))[0], old)
+        self.assertNotEqual(get(port), old)
 
     def test_workers_are_numbered_as_nodes_primary_does(self):
         self.tend.script("app.js", "console.log('worker', require('cluster').worker.id);\n"
