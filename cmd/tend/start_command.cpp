@@ -73,7 +73,7 @@ Result<Value> ask_part(Session& s, List specs, bool from_file, std::string_view 
   Map params{{"apps", std::move(specs)},        {"env", env_for(s, from_file)}, {"cwd", s.caller.cwd},
              {"cause", s.caller.cause()},       {"from_file", from_file},       {"force", s.args.force},
              {"update_env", s.args.update_env}, {"no_wait", s.args.no_wait},    {"verb", verb},
-             {"parallel", s.args.parallel},     {"keep_env", s.pm2 && s.args.command != "apply"}};
+             {"parallel", s.args.parallel}};
   if (verb == "reload" && s.args.canary > 0) params.set("canary", s.args.canary);
   if (!ids.is_null()) params.set("ids", ids);
   for (const std::string_view key : {"floor", "unique_id"}) {

@@ -8,7 +8,7 @@
 // start   {apps: [spec map …], env: {caller's environment}, cwd, cause, from_file: bool, force: bool,
 //          update_env: bool, no_wait: bool, verb: "reload" replaces a running one without a gap,
 //          canary: percent; one more of a running app, nothing is replaced}
-//         ids: [number …] takes these alone for apps that exist. keep_env: those lose no variable (compat.md 3.4).
+//         ids: [number …] takes these alone for apps that exist.
 //         A list of more than kAppsPerRequest apps comes in parts; each after the first carries floor and
 //         unique_id of the first one's answer. Each spec is resolved (config::resolve). from_file: an app
 //         whose name exists is restarted with the new settings (compat.md 4.5, 4.6), else started. Not

@@ -28,11 +28,6 @@ Env merged(Env under, const Env& over) {
   return under;
 }
 
-Env without(Env env, const Env& names) {
-  std::erase_if(env, [&](const auto& variable) { return find_variable(names, variable.first) != nullptr; });
-  return env;
-}
-
 bool passes_filter(const StringList& filter, std::string_view name) {
   return std::none_of(filter.begin(), filter.end(), [&](std::string_view part) {
     return part.starts_with('=') ? part.substr(1) == name : name.find(part) != std::string_view::npos;

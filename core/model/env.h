@@ -14,8 +14,6 @@ const std::string* find_variable(const Env& env, std::string_view name);
 void set_variable(Env& env, std::string_view name, std::string value);
 // All of `under`, but where `over` has the name.
 Env merged(Env under, const Env& over);
-// Those of `env` whose name `names` has not.
-Env without(Env env, const Env& names);
 
 // Whether filter_env lets a variable of the caller through: an entry is a part of names, "=NAME" a whole one.
 bool passes_filter(const StringList& filter, std::string_view name);

@@ -5,7 +5,6 @@
 #include <set>
 
 #include "core/config/config.h"
-#include "core/model/env.h"
 #include "core/model/options.h"
 #include "core/supervisor/limits.h"
 
@@ -65,11 +64,6 @@ Result<std::shared_ptr<const AppSpec>> changed(const AppSpec& spec, const Value&
   }
   config::place_changed_paths(*copy);
   return copy;
-}
-
-std::shared_ptr<const BaseEnv> merged_env(Supervisor& supervisor, const Instance& app,
-                                          const BaseEnv& callers) {
-  return supervisor.intern(merged(app.base_env ? app.base_env->env : Env(), callers.env));
 }
 
 void answer(Supervisor& supervisor, const SharedCall& call, std::vector<Wish> wishes, Map reply, bool ok,

@@ -32,9 +32,6 @@ Result<std::shared_ptr<const AppSpec>> changed(const AppSpec& spec, const Value&
 // By app: the instances that are to be replaced without a gap.
 using Reloads = std::map<std::string, std::vector<uint32_t>>;
 
-// What PM2 makes of the app's recorded variables and the caller's: none is ever taken away (compat.md 3.4).
-std::shared_ptr<const BaseEnv> merged_env(Supervisor& supervisor, const Instance& app, const BaseEnv& callers);
-
 Wish wish_of(const Instance& app, Goal goal, std::string action);
 // Answers when every wish is fulfilled or failed and the journal has what was asked.
 void answer(Supervisor& supervisor, const SharedCall& call, std::vector<Wish> wishes, Map reply, bool ok,

@@ -13,7 +13,7 @@ namespace {
 // --update-env under the name pm2: a variable that the caller has wins over the file's (compat.md 3.4).
 std::shared_ptr<const AppSpec> without_variables(const AppSpec& spec, const Env& callers) {
   auto copy = std::make_shared<AppSpec>(spec);
-  copy->env = without(std::move(copy->env), callers);
+  std::erase_if(copy->env, [&](const auto& entry) { return find_variable(callers, entry.first) != nullptr; });
   return copy;
 }
 
@@ -45,10 +45,8 @@ void act(Daemon& daemon, const SharedCall& call) {
         picked.ok = false;
         continue;
       }
-      const bool merges = env && supervisor.parts().home.pm2;
-      if (merges) spec = without_variables(**spec, env->env);
-      if (has_changes || env)
-        supervisor.change(*app, *spec, merges ? merged_env(supervisor, *app, *env) : env);
+      if (env && supervisor.parts().home.pm2) spec = without_variables(**spec, env->env);
+      if (has_changes || env) supervisor.change(*app, *spec, env);
       if (verb == "reload" && reloads_without_gap(*app->spec)) {
         reloads[group_of(*app->spec)].push_back(id);
         continue;

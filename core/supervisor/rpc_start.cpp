@@ -84,15 +84,12 @@ void start_one(Starting& s, AppSpec&& parsed, const Identity& identity) {
       copy->instances = app->spec->instances;
       const bool gapless = params.at("verb").text() == "reload" && reloads_without_gap(*app->spec) &&
                            reloads_without_gap(*copy);
-      // An app of a file that gives it no env gets the caller's under the name pm2 (compat.md 3.4).
+      // An app of a file that gives it no env gets the caller's under the name pm2, over what it had: a restart
+      // there takes no variable of the environment from an app (compat.md 3.4).
       const bool no_env = copy->env.empty() || !copy->given[index_of(*find_option("env"))];
-      const bool callers =
-          params.at("update_env").boolean() || (from_file && supervisor.parts().home.pm2 && no_env);
-      auto base = callers ? env : nullptr;
-      if (params.at("keep_env").boolean()) {
-        copy->env = merged(callers ? without(app->spec->env, env->env) : app->spec->env, copy->env);
-        if (callers) base = merged_env(supervisor, *app, *env);
-      }
+      auto base = params.at("update_env").boolean() ? env : nullptr;
+      if (!base && from_file && supervisor.parts().home.pm2 && no_env)
+        base = supervisor.intern(merged(app->base_env ? app->base_env->env : Env(), env->env));
       supervisor.change(*app, std::move(copy), std::move(base));
       if (gapless) {
         reloads[group_of(*app->spec)].push_back(app->id);

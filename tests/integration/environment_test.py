@@ -189,6 +189,8 @@ class AsPm2(TendTest):
         self.start({}, V="1")
         self.run_pm2("restart", "eco.json", V="2")
         self.assertEqual(self.seen()["V"], "2")
+        self.run_pm2("restart", "eco.json")
+        self.assertEqual(self.seen()["V"], "2")  # as who deploys from a bare shell expects
         self.run_pm2("restart", "a", V="3")
         self.assertEqual(self.seen()["V"], "2")
         self.start({"env": {"F": "1"}}, V="4")
