@@ -126,7 +126,7 @@ int reset(Session& s) {
   if (!reply) return s.fail(reply.error());
   bool good = true;
   for (const Value& group : reply->at("groups").list()) {
-    if (!group.at("error").is_null()) {
+    if (!group.at("error").is_null() && s.args.words != std::vector<std::string>{"all"}) {
       good = false;
       s.complain_raw("Unknown process name\n");
     }
@@ -162,6 +162,12 @@ int scale(Session& s) {
     else
       s.complain("scale: found " + printable(word) + "; accepted: 1.., +n, -n, max");
     return s.exit_of(kUsage);
+  }
+  if (s.pm2 && !size->relative && size->change == 0) {
+    Arguments args = s.args;
+    args.words.pop_back();
+    Session removing(std::move(args), s.caller, s.pm2);
+    return remove(removing);
   }
   const List targets{app};
   const Millis extra = patience_for(s, targets, true);

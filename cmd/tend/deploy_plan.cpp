@@ -66,7 +66,7 @@ Result<DeployTarget> target_of(const Value& section, const Value& host, std::str
 }
 
 std::vector<std::string> reach(const DeployTarget& t, const std::string& script) {
-  if (t.host == "localhost" && t.user.empty() && t.port.empty()) return {"bash", "-c", script};
+  if (t.host == "localhost" && t.port.empty()) return {"bash", "-c", script};
   std::vector<std::string> argv{"ssh"};
   for (const auto& option : t.ssh_options) argv.insert(argv.end(), {"-o", option});
   if (!t.port.empty()) argv.insert(argv.end(), {"-p", t.port});

@@ -85,7 +85,11 @@ void warn_of_folders(const AppSpec& spec, std::set<std::string>& told, std::vect
 Loaded refused(const std::string& path, const Error& error) {
   const bool absent = error.code == ENOENT && error.message.find("No such file") != std::string::npos;
   const std::string file = shown(path);
-  return {{}, {{true, error.message, "File " + file + (absent ? " not found" : " malformated\n" + error.message)}}, {}, true};
+  return {
+      {},
+      {{true, error.message, "File " + file + (absent ? " not found" : " malformated\n" + error.message)}},
+      {},
+      true};
 }
 
 // True when no problem from `first` on is fatal.
@@ -144,7 +148,13 @@ Loaded load_file(const std::string& path, const Context& context, const AppSpec&
         problems.push_back({true, place + text, text});
       if (!sound(problems, 0)) continue;
     }
-    read.emplace_back(read_app(entry, *document, shown(path), context, problems), &entry);
+    std::vector<Problem> found;
+    read.emplace_back(read_app(entry, *document, shown(path), context, found), &entry);
+    // Of an app that --only leaves out nobody wants to be warned.
+    const bool wanted = selected(written_name(read.back().first), context.only);
+    for (Problem& problem : found) {
+      if (wanted || problem.fatal) problems.push_back(std::move(problem));
+    }
   }
   loaded.failed = !sound(problems, 0);
   if (loaded.failed && context.pm2) return loaded;

@@ -96,7 +96,8 @@ void Supervisor::resume_other(Instance& app, bool has_process) {
   if (other.exited && other.due.n >= 0) executor_.run(app, lifecycle::AwaitTree{other.spawn});
   if (other.exited && other.due.n < 0) executor_.run(app, lifecycle::SweepTree{other.spawn});
   const bool finishing = other.role == Role::leaving && other.stage == lifecycle::Other::Stage::draining;
-  if (finishing && !other.exited) executor_.run(app, lifecycle::Drain{other.spawn});  // it may not have been asked
+  if (finishing && !other.exited)
+    executor_.run(app, lifecycle::Drain{other.spawn});  // it may not have been asked
 }
 
 void Supervisor::recover(Left left) {
@@ -276,6 +277,7 @@ void Supervisor::recover(Left left) {
   failpoint("recover.settle");
   watch_memory();
   watches_.settle();
+  if (!left.first) schedules_.take_over();
   schedules_.settle();
 }
 

@@ -84,8 +84,8 @@ void start_one(Starting& s, AppSpec&& parsed, const Identity& identity) {
       copy->instances = app->spec->instances;
       const bool gapless = params.at("verb").text() == "reload" && reloads_without_gap(*app->spec) &&
                            reloads_without_gap(*copy);
-      // An app of a file that gives it no env gets the caller's under the name pm2, over what it had: a restart
-      // there takes no variable of the environment from an app (compat.md 3.4).
+      // An app of a file that gives it no env gets the caller's under the name pm2, over what it had: a
+      // restart there takes no variable of the environment from an app (compat.md 3.4).
       const bool no_env = copy->env.empty() || !copy->given[index_of(*find_option("env"))];
       auto base = params.at("update_env").boolean() ? env : nullptr;
       if (!base && from_file && supervisor.parts().home.pm2 && no_env)

@@ -20,6 +20,7 @@ constexpr Millis kMemoryGrace{10000};  // an app that is always above its limit 
 constexpr Millis kCronLook{60000};     // the wall clock may be set meanwhile
 constexpr int64_t kNear = 7200;        // seconds
 constexpr std::size_t kAtOnce = 2;     // of a cluster that is reloaded
+constexpr int64_t kCaughtUp = 60;      // seconds: how old a tick may be that a predecessor did not come to
 
 Result<lifecycle::Zone> load_zone(const std::string& name) {
   const std::string path = "/usr/share/zoneinfo/" + name;
@@ -50,6 +51,7 @@ struct Schedules::Job {
   CronPattern pattern;
   std::shared_ptr<const lifecycle::Zone> zone;  // null: local
   int64_t at = 0;                               // epoch seconds of the next tick
+  bool taken_over = false;
   std::unique_ptr<loop::Timer> timer;
 };
 
@@ -87,6 +89,7 @@ void Schedules::follow() {
     it = jobs_.erase(it);
   }
   for (const auto& [key, app] : wanted) begin(key, *app);
+  takes_over_ = false;
 }
 
 void Schedules::begin(const Key& key, const Instance& app) {
@@ -96,12 +99,35 @@ void Schedules::begin(const Key& key, const Instance& app) {
   job->name = app.spec->name;
   job->pattern_text = app.spec->cron_restart;
   job->pattern = std::move(*pattern);
+  job->taken_over = takes_over_;
   job->timer = std::make_unique<loop::Timer>(supervisor_.parts().loop, [this, key] { due(key); });
   jobs_[key] = job;
   supervisor_.parts().log.info("Registering a cron job on: " + job->name + " (" + job->pattern_text + ")");
   const std::string zone = job->pattern.zone.empty() ? app.spec->cron_timezone : job->pattern.zone;
-  if (zone.empty()) return arm(*job, supervisor_.parts().clock.wall().n / 1000);
+  if (zone.empty()) return start(key, *job);
   read_zone(key, zone);
+}
+
+void Schedules::start(const Key& key, Job& job) {
+  const int64_t now = supervisor_.parts().clock.wall().n / 1000;
+  arm(job, now);
+  if (std::exchange(job.taken_over, false)) catch_up(key, job, now);
+}
+
+// Whom the last tick has not reached: nothing has happened to it since.
+void Schedules::catch_up(const Key& key, const Job& job, int64_t now) {
+  int64_t tick = -1;
+  for (auto next = lifecycle::next_due(job.pattern, now - kCaughtUp, job.zone.get()); next && *next <= now;
+       next = lifecycle::next_due(job.pattern, *next, job.zone.get()))
+    tick = *next;
+  if (tick < 0) return;
+  std::vector<Instance*> left = instances(key);
+  std::erase_if(left, [tick](const Instance* app) {
+    return in_a_restart(*app) || app->state.other.role != lifecycle::Other::Role::none ||
+           std::max({app->created_wall, app->main.spawned_wall, app->exited_wall, app->cause_wall}) >=
+               tick * 1000;
+  });
+  restart(key, std::move(left));
 }
 
 void Schedules::read_zone(const Key& key, const std::string& zone) {
@@ -109,7 +135,7 @@ void Schedules::read_zone(const Key& key, const std::string& zone) {
     const auto it = jobs_.find(key);
     if (it == jobs_.end()) return;
     it->second->zone = std::move(known);
-    arm(*it->second, supervisor_.parts().clock.wall().n / 1000);
+    start(key, *it->second);
   };
   if (const auto known = zones_.find(zone); known != zones_.end()) return ready(known->second);
   auto result = std::make_shared<Result<lifecycle::Zone>>(fail("not read"));
@@ -144,14 +170,14 @@ void Schedules::due(const Key& key) {
   // The wall clock was set back, or a look comes between: a tick that is near stays, or one would come twice.
   const bool near = !tick && job->at - now <= kNear;
   arm(*job, near ? job->at - 1 : now);
-  if (tick) restart(key);
+  if (tick) restart(key, instances(key));
 }
 
 // All instances are one app: a cluster is reloaded, the rest restarted, and what is stopped is started.
-void Schedules::restart(const Key& key) {
+void Schedules::restart(const Key& key, std::vector<Instance*> apps) {
   std::vector<uint32_t> ids;
   std::string text;
-  for (Instance* app : instances(key)) {
+  for (Instance* app : apps) {
     text = "cron " + app->spec->cron_restart;
     if (in_a_restart(*app)) {
       supervisor_.tell(*app, "cron skipped", "it is being restarted");

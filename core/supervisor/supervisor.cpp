@@ -242,10 +242,11 @@ void Supervisor::flush(std::function<void(bool)> done) {
   if (pending_.empty()) return journal_.settled(std::move(done));
   if (wanted_changed) wanted_changed();
   unwritten_.put(pending_);
-  journal_.append(std::exchange(pending_, {}), [this, number = ++appends_, then = std::move(done)](bool written) {
-    if (written && number == appends_ && pending_.empty()) unwritten_.clear();
-    then(written);
-  });
+  journal_.append(std::exchange(pending_, {}),
+                  [this, number = ++appends_, then = std::move(done)](bool written) {
+                    if (written && number == appends_ && pending_.empty()) unwritten_.clear();
+                    then(written);
+                  });
 }
 
 void Supervisor::feed(uint32_t id, const lifecycle::Event& event) {

@@ -1,5 +1,7 @@
 """Restarts by memory and by the clock."""
 
+import os
+import signal
 import time
 import unittest
 import urllib.request
@@ -54,6 +56,26 @@ class MemoryAndCron(TendTest):
         self.assertIn("Deregistering a cron job on: s", self.tend.read(self.tend.home / "tend.log"))
         time.sleep(3.2)
         self.assertEqual([r["pm2_env"]["restart_time"] for r in self.tend.jlist()], before)
+
+    def test_a_tick_that_a_killed_supervisor_did_not_come_to_is_made_up_for_once(self):
+        self.tend.supervisor_may_die = True
+        tick = int(time.time()) + 3
+        at = time.strftime("%S %M %H * * *", time.localtime(tick))
+        self.tend.ok("start", "sleep", "--name", "s", "-i", "2", "--cron", at, "--", "1000")
+        self.tend.ok("start", "sleep", "--name", "late", "-f", "--cron", at, "--", "1000")
+        supervisor = self.tend.pids()[0]
+        self.tend.ok("stop", "late")
+        time.sleep(max(0, tick - 0.3 - time.time()))
+        os.kill(supervisor, signal.SIGSTOP)
+        time.sleep(max(0, tick + 0.3 - time.time()))
+        os.kill(supervisor, signal.SIGKILL)
+        seen = lambda: [(r["name"], r["pm2_env"]["restart_time"], r["pm2_env"]["status"]) for r in self.tend.jlist()]
+        wait_for(lambda: [n for _, n, _ in seen()][:2] == [1, 1], what="both restarted")
+        wait_for(lambda: self.tend.status("late") == "online", what="the stopped one started")
+        before = seen()
+        os.kill(self.tend.pids()[0], signal.SIGKILL)
+        time.sleep(0.5)
+        self.assertEqual(seen(), before)
 
     def test_a_zone_is_taken_from_the_option_and_from_the_pattern(self):
         self.tend.ok("start", "sleep", "--name", "a", "--cron", "*/2 * * * * *", "--cron-timezone", "Asia/Kolkata", "--",

@@ -189,6 +189,9 @@ def _(t, name):
     t.assertIn("Nothing to do", t.bad("scale", "web", "4"))
     t.good("scale", "web", "1")
     t.assertEqual(len(t.records()), 1)
+    t.assertIn("[PM2] Applying action deleteProcessId on app [web](ids: [ ", t.good("scale", "web", "0"))
+    t.assertEqual(t.records(), [])
+    t.fresh()
     t.assertIn("Application nobody not found", t.bad("scale", "nobody", "2"))
 
 
@@ -199,6 +202,8 @@ def _(t, name):
     t.assertIn("[PM2] Resetting meta for process id 0", t.good("reset", "all"))
     t.assertEqual(t.record()["pm2_env"]["restart_time"], 0)
     t.assertIn("Unknown process name", t.bad("reset", "nobody"))
+    t.good("delete", "all")
+    t.good("reset", "all")
 
 
 @command("sendSignal")
@@ -771,6 +776,9 @@ def _(t, name):
     file = t.tend.json_file("apps.json", [{"name": n, "script": "web.sh"} for n in ("a", "b", "c")])
     t.good("start", file, "--only", "a, c")
     t.assertEqual([r["name"] for r in t.records()], ["a", "c"])
+    file = t.tend.json_file("envs.json", [{"name": "a", "script": "web.sh", "env_one": {"A": "1"}}, {"name": "b", "script": "web.sh"}])
+    t.assertNotIn("is not defined in process file", t.good("restart", file, "--only", "a", "--env", "one"))
+    t.assertIn("is not defined in process file", t.good("restart", file, "--env", "one"))
 
 
 @flag("--attach", "--no-daemon")
