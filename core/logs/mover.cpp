@@ -158,6 +158,12 @@ void redo(Source& source, Outlets& outlets, Moved& result) {
     done += source.format->format(data.substr(done), true, continued, batch);
     text += batch;
   }
+  // A kill may come in the middle of this write too.
+  for (std::size_t i = 0; i < source.files.size(); ++i) {
+    if (!outlets[i].usable || stash.written(i)) continue;
+    const LogFile& file = *outlets[i].file;
+    stash.set_target(i, {path_hash(file.path()), file.position(), static_cast<int64_t>(text.size())});
+  }
   deliver(source, outlets, text, used, result);
 }
 

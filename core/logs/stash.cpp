@@ -136,6 +136,13 @@ Stash::Target Stash::target(std::size_t i) const { return note_->targets[i]; }
 bool Stash::written(std::size_t i) const { return note_->written[i] != 0; }
 void Stash::set_written(std::size_t i) { note_->written[i] = 1; }
 
+void Stash::set_target(std::size_t i, const Target& target) {
+  note_->targets[i].start = target.start;
+  note_->targets[i].length = target.length;
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  note_->targets[i].hash = target.hash;  // from here on it counts
+}
+
 void Stash::set_settled(std::size_t i) { note_->targets[i].hash = 0; }
 
 void Stash::release_memory() {

@@ -54,8 +54,10 @@ class Stash {
   Target target(std::size_t i) const;
   bool written(std::size_t i) const;
   void set_written(std::size_t i);
-  void set_settled(std::size_t i);  // forgets target(i): other streams may append from now on
-  void release_memory();            // after a burst; REQUIRES: data() is empty
+  void set_target(std::size_t i,
+                  const Target& target);  // of a write that is done again; REQUIRES: it is settled
+  void set_settled(std::size_t i);        // forgets target(i): other streams may append from now on
+  void release_memory();                  // after a burst; REQUIRES: data() is empty
 
  private:
   struct Note;

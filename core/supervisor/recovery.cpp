@@ -95,6 +95,7 @@ void Supervisor::resume_other(Instance& app, bool has_process) {
   // With a deadline it was asked to end, and what is left of it has the same time.
   if (other.exited && other.due.n >= 0) executor_.run(app, lifecycle::AwaitTree{other.spawn});
   if (other.exited && other.due.n < 0) executor_.run(app, lifecycle::SweepTree{other.spawn});
+  if (other.role == Role::leaving) workers_.retire(app, other.spawn);
   const bool finishing = other.role == Role::leaving && other.stage == lifecycle::Other::Stage::draining;
   if (finishing && !other.exited)
     executor_.run(app, lifecycle::Drain{other.spawn});  // it may not have been asked
@@ -242,12 +243,12 @@ void Supervisor::recover(Left left) {
     const auto arm = [&](Timer timer, Millis at) { executor_.run(app, lifecycle::Arm{s.spawn, timer, at}); };
     const bool serves = s.phase == Phase::launching || s.phase == Phase::online;
     if (serves && s.condemned != lifecycle::Cause::none) arm(Timer::kill, s.kill_due);
+    if (s.other.role != Role::none) resume_other(app, known.count({id, s.other.spawn}) != 0);
     // An end that nobody saw: both daemons died, or a stop came between the wish to spawn and the spawn.
     if (!has_process && (s.phase == Phase::online || (s.phase == Phase::stopping && !s.exited))) {
       feed(id, lifecycle::Exited{s.spawn, lifecycle::kStatusUnknown});
       continue;
     }
-    if (s.other.role != Role::none) resume_other(app, known.count({id, s.other.spawn}) != 0);
     switch (s.phase) {
       case Phase::waiting:
         arm(Timer::restart, s.due);
