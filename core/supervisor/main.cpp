@@ -1,6 +1,7 @@
 // The composition root of the supervisor: builds the parts, hands out references, runs the loop.
 #include "core/supervisor/main.h"
 
+#include <algorithm>
 #include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
@@ -222,9 +223,8 @@ class Main {
 
   // Error: they are from a newer version.
   Result<journal::SlotTable> take_slots() {
-    for (keeper::Report& r : left_) {
-      if (r.kind != keeper::Kind::held || r.name != kSlots) continue;
-      auto slots = journal::SlotTable::adopt(std::move(r.fd));
+    if (keeper::Report* left = held(kSlots)) {
+      auto slots = journal::SlotTable::adopt(std::move(left->fd));
       if (slots || slots.error().code == EPROTONOSUPPORT) return slots;
       log_->error("the slots of the former supervisor cannot be read: counters start anew");
     }
@@ -235,15 +235,22 @@ class Main {
   }
 
   journal::Unwritten take_unwritten() {
-    for (keeper::Report& r : left_) {
-      if (r.kind != keeper::Kind::held || r.name != kUnwritten) continue;
-      if (auto left = journal::Unwritten::adopt(std::move(r.fd))) return std::move(*left);
+    if (keeper::Report* left = held(kUnwritten)) {
+      if (auto unwritten = journal::Unwritten::adopt(std::move(left->fd))) return std::move(*unwritten);
       log_->error("what the former supervisor had not written yet cannot be read");
     }
     auto fresh = journal::Unwritten::create();
     if (!fresh) std::abort();
     keeper_.hold(kUnwritten, fresh->fd());
     return std::move(*fresh);
+  }
+
+  // What the keeper gave back under that name; nullptr: nothing.
+  keeper::Report* held(std::string_view name) {
+    const auto found = std::find_if(left_.begin(), left_.end(), [name](const keeper::Report& r) {
+      return r.kind == keeper::Kind::held && r.name == name;
+    });
+    return found == left_.end() ? nullptr : &*found;
   }
 
   // What is left is from a newer version: touch nothing, and say so to whoever asks for anything but that
