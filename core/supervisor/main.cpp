@@ -1,12 +1,12 @@
 // The composition root of the supervisor: builds the parts, hands out references, runs the loop.
 #include "core/supervisor/main.h"
 
-#include <algorithm>
 #include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <unistd.h>
+#include <algorithm>
 
 #include <cstdlib>
 
